@@ -6,6 +6,8 @@ import { describe, expect, test } from 'vitest'
 import { applyPlan, planDeepen, planWiden } from '../growth/index.ts'
 import { GraphBuilder } from '../model/builder.ts'
 import type { Graph, Model } from '../model/model.ts'
+import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
+import type { Runtime } from '../runtime/runtime.ts'
 import type { DType } from '../tensor/dtype.ts'
 import { gather } from '../tensor/lazy.ts'
 import { randomStream } from '../tensor/random.ts'
@@ -278,6 +280,50 @@ describe('models that no growth has made', () => {
       }, apply('Tanh'))
     const [a, b] = [model(2 ** 62, 2 ** -120), model(2 ** 58, 2 ** -112)]
     expect((await compare(a, b)).equal).toBe(true)
+  })
+
+  test('are equal where small changes are not seen, and rounding is all that is left of large numbers', async () => {
+    /** What comes between has names that the other model does not have: it is not compared by itself. */
+    const model = (before: number, behind: number) =>
+      hidden(shifted(0), (graph, h) => {
+        const step = (op: string, value: string, by: string) =>
+          graph.nodeOutputs(op, [value, by], {}, { outputs: [`${value}.${before}`] })[0]!
+        const large = step('Mul', h, graph.initializer('before', float32([], [before])))
+        const back = step('Mul', large, graph.initializer('behind', float32([], [behind])))
+        const small = step('Mul', back, number(graph, 2e-5))
+        return graph.node('Sin', [step('Add', small, number(graph, 1))])
+      })
+    expect(await compare(model(3, 1 / 3), model(7, 1 / 7))).toMatchObject({ equal: true })
+    expect((await compare(model(3, 1 / 3), model(7, 1 / 9))).equal).not.toBe(true)
+  })
+
+  test('change no weight again that was seen to count when another one was not', async () => {
+    /** How often models run, of which the first layer counts so little. */
+    const runs = async (by: number) => {
+      const model = hidden(shifted(0), then(scaled(by), shifted(1)))
+      const grown = applyPlan(model, planWiden(model, { fc1: 17 }))
+      let count = 0
+      const runtime: Runtime = {
+        ...nodeRuntime,
+        async createSession(file, options) {
+          const session = await nodeRuntime.createSession(file, options)
+          return {
+            inputs: session.inputs,
+            outputs: session.outputs,
+            release: () => session.release(),
+            run(...given) {
+              count++
+              return session.run(...given)
+            },
+          }
+        },
+      }
+      expect((await compare(model, grown, { runtime })).equal).toBe(true)
+      return count
+    }
+    const [once, often] = [await runs(1), await runs(1e-3)]
+    // Nine more trials run both models on two samples, and change the weight of the one layer until it is seen.
+    expect(often - once).toBeLessThanOrEqual(9 * 4 + 3)
   })
 
   test('with another weight in a branch that is not taken cannot be told apart', async () => {

@@ -54,19 +54,24 @@ export async function evidenceOf(
   let sensitive = new Set<string>()
   /** Points that differ for some borders show nothing where they agree for others. */
   let differed = new Set<string>()
+  /** Points that were equal for some borders: others may make them overflow, from which nothing follows. */
+  let agreed = new Set<string>()
   let attempt = 0
   for (let round = 0; ; round++) {
     const cut = await cutter.cut(excluded)
     const outcome =
       cut.points.length > 0 ? await laboratory.examine(cut, ways[attempt]!, attempt, seen) : nothing
     for (const point of outcome.differing.keys()) differed.add(point)
+    for (const point of outcome.agreeing) agreed.add(point)
     for (const weight of outcome.exercised(differed)) {
       seen.add(weight)
       if (attempt === 0) sensitive.add(weight)
     }
     const outputs = new Set(b.graph.outputs.map(({ name }) => name))
     const failed = cut.points.filter(
-      (point) => !outcome.agreeing.has(point) && (outputs.has(point) || !excluded.has(point)),
+      (point) =>
+        (outcome.differing.has(point) || !agreed.has(point)) &&
+        (outputs.has(point) || !excluded.has(point)),
     )
     const missing = cut.layers.filter(({ weight }) => weight === undefined || !seen.has(weight))
     const differing = failed.filter((point) => !excluded.has(point))
@@ -81,6 +86,7 @@ export async function evidenceOf(
       seen = new Set()
       sensitive = new Set()
       differed = new Set()
+      agreed = new Set()
       attempt = 0
       continue
     }

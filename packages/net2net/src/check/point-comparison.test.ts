@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest'
+import { float32 } from '../tensor/tensor.ts'
+import { pointName } from './cut.ts'
+import { PointComparison } from './point-comparison.ts'
+
+test('of several roundings the one counts that moves a point most', () => {
+  const comparison = new PointComparison(1, { rounding: 1e-5, agreement: 1e-5 })
+  const name = pointName('y')
+  const near = (by: number) => [float32([2], [1, 1 + by])]
+  comparison.add(0, name, near(0))
+  comparison.add(1, name, near(1e-3))
+  expect(comparison.differs).toBe(true)
+  comparison.addJittered(name, near(1e-5))
+  expect(comparison.differs).toBe(true)
+  comparison.addJittered(name, near(5e-4))
+  expect(comparison.differs).toBe(false)
+  comparison.addJittered(name, near(1e-5))
+  expect(comparison.differs).toBe(false)
+})
