@@ -50,6 +50,8 @@ export interface Cut {
   readonly layers: readonly ChangedLayer[]
   /** Points and outputs of the model whose equality is not established by any region. */
   readonly open: readonly string[]
+  /** The regions that lead to some of the points. */
+  towards(points: readonly string[]): Cut
   /** The layers between the borders and a value of a region. */
   layersBefore(value: string): readonly ChangedLayer[]
   /** The points that a value of a region takes as borders. */
@@ -124,24 +126,29 @@ export class Cutter {
     const isOpen = (name: string) => !equal.has(name) || !clean.has(a.producers.get(name)!)
     const inRegion = (node: Node) =>
       node.outputs.some((name) => name !== '' && !constantOf(a, name) && isOpen(name))
-    const first = regionModel(a, a.model.graph.nodes.filter(inRegion), points, equal)
-    const second = regionModel(b, regions, points, equal)
-    return {
-      a: { ...a.model, graph: first.graph },
-      b: { ...b.model, graph: second.graph },
-      borders: new Set([...first.borders, ...second.borders]),
-      points,
-      layers: layers.filter(({ node }) => second.nodes.includes(node)),
-      open,
-      layersBefore(value) {
-        const nodes = nodesBefore(second.nodes, value, equal)
-        return layers.filter(({ node }) => nodes.has(node))
-      },
-      pointsBefore(value) {
-        const read = new Set([...nodesBefore(second.nodes, value, equal)].flatMap(readBy))
-        return points.filter((name) => equal.has(name) && read.has(name))
-      },
+    const nodes = a.model.graph.nodes.filter(inRegion)
+    const towards = (chosen: readonly string[]): Cut => {
+      const first = regionModel(a, nodes, chosen, equal)
+      const second = regionModel(b, regions, chosen, equal)
+      return {
+        a: { ...a.model, graph: first.graph },
+        b: { ...b.model, graph: second.graph },
+        borders: new Set([...first.borders, ...second.borders]),
+        points: chosen,
+        layers: layers.filter(({ node }) => second.nodes.includes(node)),
+        open,
+        towards,
+        layersBefore(value) {
+          const found = nodesBefore(second.nodes, value, equal)
+          return layers.filter(({ node }) => found.has(node))
+        },
+        pointsBefore(value) {
+          const read = new Set([...nodesBefore(second.nodes, value, equal)].flatMap(readBy))
+          return points.filter((name) => equal.has(name) && read.has(name))
+        },
+      }
     }
+    return towards(points)
   }
 
   /** Same operator, attributes and constants, and inputs that are equal? */

@@ -7,7 +7,7 @@
 import type { Model } from '../model/model.ts'
 import { inSinglePrecision } from '../passes/single-precision.ts'
 import type { Feeds, Runtime } from '../runtime/runtime.ts'
-import { type ChangedLayer, Cutter } from './cut.ts'
+import { type ChangedLayer, type Cut, Cutter } from './cut.ts'
 import { type EvidenceOptions, failure, Laboratory, nothing, type Trial } from './laboratory.ts'
 import { sideOf } from './side.ts'
 
@@ -57,10 +57,13 @@ export async function evidenceOf(
   /** Points that were equal for some borders: others may make them overflow, from which nothing follows. */
   let agreed = new Set<string>()
   let attempt = 0
+  let cut = await cutter.cut(excluded)
   for (let round = 0; ; round++) {
-    const cut = await cutter.cut(excluded)
+    const part = attempt === 0 ? cut : partOf(cut, sensitive)
     const outcome =
-      cut.points.length > 0 ? await laboratory.examine(cut, ways[attempt]!, attempt, seen) : nothing
+      part.points.length > 0
+        ? await laboratory.examine(part, ways[attempt]!, attempt, seen)
+        : nothing
     for (const point of outcome.differing.keys()) differed.add(point)
     for (const point of outcome.agreeing) agreed.add(point)
     for (const weight of outcome.exercised(differed)) {
@@ -83,6 +86,7 @@ export async function evidenceOf(
     if (unequal.length > 0 && round < ROUNDS && outcome !== failure) {
       // What is not equal is no border: its consumers join the region.
       for (const name of unequal) excluded.add(name)
+      cut = await cutter.cut(excluded)
       seen = new Set()
       sensitive = new Set()
       differed = new Set()
@@ -93,7 +97,7 @@ export async function evidenceOf(
     const isSettled = failed.length === 0 && cut.open.length === 0
     if (isSettled) {
       // Values inside differ, and nothing that is compared does: does it depend on them?
-      const hidden = await laboratory.hidden(cut, outcome)
+      const hidden = await laboratory.hidden(part, outcome)
       if (hidden !== undefined) return lacking(cut.layersBefore(hidden), [hidden])
       const isDone =
         missing.length === 0 && cut.layers.every(({ weight }) => sensitive.has(weight!))
@@ -107,6 +111,14 @@ export async function evidenceOf(
     return lacking(blind, [...failed, ...cut.open])
   }
 }
+
+/** The regions of layers of which no small change was seen: what the others give was compared already. */
+const partOf = (cut: Cut, sensitive: ReadonlySet<string>): Cut =>
+  cut.towards(
+    cut.points.filter((point) =>
+      cut.layersBefore(point).some(({ weight }) => weight === undefined || !sensitive.has(weight)),
+    ),
+  )
 
 const complete: Evidence = { isComplete: true, notExercised: [] }
 
