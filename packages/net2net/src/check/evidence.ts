@@ -73,7 +73,7 @@ export async function evidenceOf(
     const outputs = new Set(b.graph.outputs.map(({ name }) => name))
     const failed = cut.points.filter(
       (point) =>
-        (outcome.differing.has(point) || !agreed.has(point)) &&
+        (outcome === failure || outcome.differing.has(point) || !agreed.has(point)) &&
         (outputs.has(point) || !excluded.has(point)),
     )
     const missing = cut.layers.filter(({ weight }) => weight === undefined || !seen.has(weight))
