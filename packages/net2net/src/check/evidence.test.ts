@@ -3,11 +3,10 @@
  * random padding, which makes another function, is never called equal.
  */
 import { describe, expect, test } from 'vitest'
+import { watchedRuntime } from '../../testing/watched-runtime.ts'
 import { applyPlan, planDeepen, planWiden } from '../growth/index.ts'
 import { GraphBuilder } from '../model/builder.ts'
 import type { Graph, Model } from '../model/model.ts'
-import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
-import type { Runtime } from '../runtime/runtime.ts'
 import type { DType } from '../tensor/dtype.ts'
 import { gather } from '../tensor/lazy.ts'
 import { randomStream } from '../tensor/random.ts'
@@ -303,21 +302,7 @@ describe('models that no growth has made', () => {
       const model = hidden(shifted(0), then(scaled(by), shifted(1)))
       const grown = applyPlan(model, planWiden(model, { fc1: 17 }))
       let count = 0
-      const runtime: Runtime = {
-        ...nodeRuntime,
-        async createSession(file, options) {
-          const session = await nodeRuntime.createSession(file, options)
-          return {
-            inputs: session.inputs,
-            outputs: session.outputs,
-            release: () => session.release(),
-            run(...given) {
-              count++
-              return session.run(...given)
-            },
-          }
-        },
-      }
+      const runtime = watchedRuntime(() => count++)
       expect((await compare(model, grown, { runtime })).equal).toBe(true)
       return count
     }

@@ -161,7 +161,7 @@ export class Laboratory {
     for (let draw = 0; draw < ROUNDINGS && comparison.differs; draw++) {
       const rounding = this.#isHalf ? 2 ** -11 : 2 ** -20
       const rounded = (tensor: Tensor, name: string) =>
-        isFloat(tensor.dtype) ? changed(tensor, rounding, `rounding ${draw} of ${name}`) : tensor
+        isFloat(tensor.dtype) ? changed(tensor, rounding, `rounding-${draw}-${name}`) : tensor
       const moved = samples.map((feeds) =>
         Object.fromEntries(
           Object.entries(feeds).map(([name, tensor]) => [name, rounded(tensor, name)]),

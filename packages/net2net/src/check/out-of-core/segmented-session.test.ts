@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { watchedRuntime } from '../../../testing/watched-runtime.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
 import { encodeModel } from '../../onnx/encode.ts'
 import { slicingOf } from '../../operators/table.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
-import type { Feeds, Runtime } from '../../runtime/runtime.ts'
+import type { Feeds } from '../../runtime/runtime.ts'
 import { randomStream } from '../../tensor/random.ts'
 import {
   elementCount,
@@ -86,24 +87,6 @@ function expectClose(a: readonly Feeds[], b: readonly Feeds[]): void {
     }
   })
 }
-
-/** ONNX Runtime, telling of every run. */
-const watching = (onRun: () => void): Runtime => ({
-  ...nodeRuntime,
-  async createSession(...given) {
-    const session = await nodeRuntime.createSession(...given)
-    const { inputs, outputs } = session
-    return {
-      inputs,
-      outputs,
-      run(...feeds) {
-        onRun()
-        return session.run(...feeds)
-      },
-      release: () => session.release(),
-    }
-  },
-})
 
 test('waits for weights that are still being written', async () => {
   const early: string[] = []
@@ -220,7 +203,7 @@ describe('a outOfCore session', () => {
         [0, 1, 2, 3].map((sample) => ({ x: normal(rows(sample), inner) })),
       ]
       let count = 0
-      const counting = watching(() => count++)
+      const counting = watchedRuntime(() => count++)
       const options = { blockBytes: (inner * 5 * 4) / 3, slicing: slicingOf }
       const found = await outOfCoreSession(counting, model, options).run(samples)
       expectClose(await whole(model, samples), found)
@@ -251,7 +234,7 @@ describe('a outOfCore session', () => {
       graph.node('MatMul', ['x', 'w'], {}, { outputs: ['y'] })
       graph.output('y', 'float32', [2, 5])
       const samples = [{ x: normal(2, 6) }]
-      const runtime = watching(() => log.push('run'))
+      const runtime = watchedRuntime(() => log.push('run'))
       const options = { blockBytes: 40, slicing: slicingOf }
       const found = await outOfCoreSession(runtime, graph.model(), options).run(samples)
       expect(log).toEqual(['read', 'read', 'run', 'read', 'run', 'run'])
@@ -261,7 +244,7 @@ describe('a outOfCore session', () => {
     test('stops between two slices', async () => {
       const stop = new AbortController()
       let count = 0
-      const runtime = watching(() => {
+      const runtime = watchedRuntime(() => {
         count++
         stop.abort(new Error('enough'))
       })
@@ -315,7 +298,7 @@ describe('a outOfCore session', () => {
 
     test('uses equal slices once', async () => {
       let count = 0
-      const runtime = watching(() => count++)
+      const runtime = watchedRuntime(() => count++)
       const options = { blockBytes: 40, slicing: slicingOf }
       const graph = new GraphBuilder()
       graph.input('x', 'float32', [2, 6])

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { watchedRuntime } from '../../../testing/watched-runtime.ts'
 import { ArrayDataset } from '../../data/dataset.ts'
 import type { TrainingData } from '../../data/samples.ts'
 import { GraphBuilder } from '../../model/builder.ts'
@@ -61,21 +62,7 @@ function watched(): { readonly runtime: Runtime; readonly fed: string[][] } {
   const fed: string[][] = []
   const describeFeeds = (feeds: Feeds) =>
     Object.entries(feeds).map(([name, { dtype, dims }]) => `${name} ${dtype} ${dims.join('×')}`)
-  const runtime: Runtime = {
-    ...nodeRuntime,
-    async createSession(model, options) {
-      const session = await nodeRuntime.createSession(model, options)
-      return {
-        inputs: session.inputs,
-        outputs: session.outputs,
-        run(feeds, outputs) {
-          fed.push(describeFeeds(feeds))
-          return session.run(feeds, outputs)
-        },
-        release: () => session.release(),
-      }
-    },
-  }
+  const runtime = watchedRuntime((feeds) => fed.push(describeFeeds(feeds)))
   return { runtime, fed }
 }
 

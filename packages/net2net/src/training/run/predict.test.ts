@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { watchedRuntime } from '../../../testing/watched-runtime.ts'
 import { ArrayDataset } from '../../data/dataset.ts'
 import type { InputBatch } from '../../data/inputs.ts'
 import { dense, sequential } from '../../layers/index.ts'
@@ -9,7 +10,6 @@ import type { Model } from '../../model/model.ts'
 import { withOutputMeaning } from '../../model/output-meaning.ts'
 import { encodeModel } from '../../onnx/encode.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
-import type { Runtime } from '../../runtime/runtime.ts'
 import { float32, int64, Tensor } from '../../tensor/tensor.ts'
 import { adam, predict, train } from '../index.ts'
 
@@ -253,24 +253,6 @@ describe('samples in memory, of which many are read together', () => {
       { dtype: 'float32', dims: [], data: new Float32Array(values.length / 2) },
     )
 
-  /** A runtime that says when a run begins, and whose runs take so many milliseconds more. */
-  const watched = (onRun: () => void, milliseconds = 0): Runtime => ({
-    ...nodeRuntime,
-    async createSession(model, options) {
-      const session = await nodeRuntime.createSession(model, options)
-      return {
-        inputs: session.inputs,
-        outputs: session.outputs,
-        release: () => session.release(),
-        run(feeds, outputs) {
-          onRun()
-          for (const end = performance.now() + milliseconds; performance.now() < end; );
-          return session.run(feeds, outputs)
-        },
-      }
-    },
-  })
-
   test('are predicted in batches of the size that is asked for, as those of a stream', async () => {
     const model = through(['n', 2], ['Softmax', { axis: 1 }])
     await fc.assert(
@@ -311,7 +293,10 @@ describe('samples in memory, of which many are read together', () => {
 
   test('those of slow runs are there before the next run, and no run follows a break', async () => {
     let runs = 0
-    const runtime = watched(() => runs++, 2)
+    const runtime = watchedRuntime(() => {
+      runs++
+      for (const end = performance.now() + 2; performance.now() < end; );
+    })
     for await (const _ of predict(through(['n', 2], ['Neg']), samplesOf([1, 2, 3, 4]), {
       runtime,
       batchSize: 1,

@@ -143,7 +143,7 @@ const numbersRead = 2 ** 15
 function runsTogether(data: PredictData, size: number): number {
   if (!(data instanceof ArrayDataset)) return 1
   const numbers = Object.values(data.inputs).reduce((sum, { dims }) => sum + elementCount(dims), 0)
-  return Math.max(1, Math.floor(numbersRead / (numbers * size)))
+  return Math.max(1, Math.floor(numbersRead / Math.max(1, numbers * size)))
 }
 
 function* piecesOfFeeds(

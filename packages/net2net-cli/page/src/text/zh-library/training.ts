@@ -23,7 +23,6 @@ export const training: Readonly<Record<string, string>> = {
   'A tensor of rank {0} has no axis {1}.': '秩为 {0} 的张量没有轴 {1}。',
   'No tensors to put together.': '没有可以拼接的张量。',
   '{0} became {1}': '{0} 变成了 {1}',
-  'rounding of {0}': '{0} 的舍入',
   'The model has no low-rank adapters to merge.': '模型没有可以合并的低秩适配器。',
   'The plan changes "{0}", which is no constant of this model.':
     '计划要改变“{0}”，而它不是这个模型的常量。',
