@@ -58,8 +58,9 @@ export async function evidenceOf(
   let agreed = new Set<string>()
   let attempt = 0
   let cut = await cutter.cut(excluded)
+  /** What the next trial examines. */
+  let part = cut
   for (let round = 0; ; round++) {
-    const part = attempt === 0 ? cut : partOf(cut, sensitive)
     const outcome =
       part.points.length > 0
         ? await laboratory.examine(part, ways[attempt]!, attempt, seen)
@@ -87,6 +88,7 @@ export async function evidenceOf(
       // What is not equal is no border: its consumers join the region.
       for (const name of unequal) excluded.add(name)
       cut = await cutter.cut(excluded)
+      part = cut
       seen = new Set()
       sensitive = new Set()
       differed = new Set()
@@ -103,6 +105,7 @@ export async function evidenceOf(
         missing.length === 0 && cut.layers.every(({ weight }) => sensitive.has(weight!))
       if (isDone || (missing.length === 0 && attempt + 1 === ways.length)) return complete
       if (outcome !== failure && attempt + 1 < ways.length) {
+        if (attempt === 0) part = partOf(cut, sensitive)
         attempt++
         continue
       }

@@ -158,8 +158,8 @@ export class Laboratory {
         },
       },
     })
+    const rounding = this.#isHalf ? 2 ** -11 : 2 ** -20
     for (let draw = 0; draw < ROUNDINGS && comparison.differs; draw++) {
-      const rounding = this.#isHalf ? 2 ** -11 : 2 ** -20
       const rounded = (tensor: Tensor, name: string) =>
         isFloat(tensor.dtype) ? changed(tensor, rounding, `rounding-${draw}-${name}`) : tensor
       const moved = samples.map((feeds) =>

@@ -33,7 +33,7 @@ export interface Probe {
   readonly share: number
   /** Weights that may start at zero: while something changes they are something else. */
   readonly weights: ReadonlySet<string>
-  /** Is this one of those weights, or a value that is taken from an earlier segment, to change? They do one by one. */
+  /** Is this one of those weights, or a value that is taken from an earlier segment, to change? Only one of them changes at a time. */
   readonly changes: (name: string) => boolean
   /** Gets by how much a value moves (see `movement`) where a weight or another value changes. */
   readonly onMovement: (of: string, value: string, by: number) => void

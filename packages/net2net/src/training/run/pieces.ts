@@ -6,8 +6,11 @@ export function piecesOfRows(size: number): (tensor: Tensor) => readonly Tensor[
   // Data sets use the same tensors again and again.
   const known = new WeakMap<Tensor, readonly Tensor[]>()
   return (tensor) => {
-    const pieces = known.get(tensor) ?? cut(tensor, size)
-    known.set(tensor, pieces)
+    let pieces = known.get(tensor)
+    if (!pieces) {
+      pieces = cut(tensor, size)
+      known.set(tensor, pieces)
+    }
     return pieces
   }
 }

@@ -107,16 +107,13 @@ export async function* predict(
     for await (const batch of batchesOf(data, together * size)) {
       const feeds: Record<string, Tensor> = {}
       adapt(ready(batch), feeds)
-      if (together === 1) {
-        const made = await run(feeds)
-        yield batch.names ? { ...made, names: batch.names } : made
-        continue
-      }
+      const { names } = batch
       const made: PredictionBatch[] = []
       let since = performance.now()
       try {
-        for (const piece of piecesOfFeeds(feeds, piecesOf)) {
-          made.push(await run(piece))
+        for (const piece of together === 1 ? [feeds] : piecesOfFeeds(feeds, piecesOf)) {
+          const prediction = await run(piece)
+          made.push(names ? { ...prediction, names } : prediction)
           if (performance.now() - since < mostDelay) continue
           yield* made.splice(0)
           since = performance.now()
@@ -137,8 +134,8 @@ const mostDelay = 1
 const numbersRead = 2 ** 15
 
 /**
- * For how many runs samples are read at once. What happens around a run finds little of its own in the caches that the run has filled: done
- * for many runs at once, it takes a third less. Samples that are not in memory may be long in coming, and are not waited for.
+ * For how many runs samples are read at once. A run pushes everything else out of the processor's caches. So what happens around runs takes a third less time
+ * where it is done for many of them at once. Samples that are not in memory may take long to come. They are not read ahead.
  */
 function runsTogether(data: PredictData, size: number): number {
   if (!(data instanceof ArrayDataset)) return 1
