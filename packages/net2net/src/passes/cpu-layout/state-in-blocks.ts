@@ -99,6 +99,9 @@ class Search {
     const sizes = this.#shape(sized?.outputs[0] ?? '')
     if (!sized || sizes.length !== 4 || !sizes.every((size) => typeof size === 'number'))
       return undefined
+    // Rows of taps that were channels of the images (`conv-weight-tall.ts`) become taps here: their numbers come in another order.
+    const [channels, filters] = this.#shape(taps)
+    if (sizes[0] !== filters || sizes[1] !== channels) return undefined
     let last = sized
     for (let next: Node | undefined = sized; next; next = this.#only(last.outputs[0]!, isView))
       last = next
