@@ -19,6 +19,7 @@ import { separateConstants } from '../../operators/shared-constants.ts'
 import type { LeftConstant } from '../../operators/trainable.ts'
 import { lastStates } from '../../passes/cpu-layout/last-states.ts'
 import { poolFirst } from '../../passes/cpu-layout/pool-first.ts'
+import { withoutDroppedWindows } from '../../passes/dropped-windows.ts'
 import { foldConstants } from '../../passes/fold-constants.ts'
 import { nearestFirst } from '../../passes/order-nodes.ts'
 import { positionMaps } from '../../passes/position-maps.ts'
@@ -208,8 +209,9 @@ function prepared(
 ): Model {
   const constant = withConstantsAsInitializers(inFloat32(model).model)
   const folded = foldConstants(withSymbolicBatch(upgrade(constant)), variables)
-  if (target === 'standard') return folded
-  const mapped = positionMaps(folded, variables)
+  const kept = withoutDroppedWindows(folded)
+  if (target === 'standard') return kept
+  const mapped = positionMaps(kept, variables)
   return isCpu(target) ? lastStates(poolFirst(windowPads(mapped, variables))) : mapped
 }
 
