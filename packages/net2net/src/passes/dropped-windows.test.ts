@@ -64,7 +64,7 @@ describe('poolings whose last window is left out', () => {
         async (opType, window, countsPads) => {
           const model = pooling(opType, window, countsPads)
           const changed = withoutDroppedWindows(model)
-          // Averages that count pads may have to stay as they are.
+          // Averages that count pads may have to round up still.
           if (!countsPads) expect(roundsUp(changed)).toBe(!window.some(drops))
           const x = normalTensor(randomStream(1, 'x'), [2, 2, ...window.map(({ size }) => size)])
           await expectSameOutputs(changed, model, { x }, 1e-6)

@@ -38,15 +38,16 @@ function ended(node: Node, infos: ReadonlyMap<string, ValueInfo>): Node {
   const beyond = window.map(
     (axis, i) => Number(axis.input) + axis.pads.end - inputsRead(axis, outputs[i]!),
   )
-  // An average that counts the pads does not count what is behind them.
+  if (!beyond.some((count) => count > 0)) return node
+  // An average that counts the pads does not count what is behind them, where windows along another axis may end.
   const countsPads = intAttribute(node, 'count_include_pad', 0) === 1
-  const isDropped = beyond.some((count) => count > 0)
-  if (!isDropped || (countsPads && beyond.some((count) => count < 0))) return node
-  const kept = [...node.attributes].filter(
-    ([name]) => name !== 'ceil_mode' && name !== 'auto_pad' && name !== 'pads',
-  )
-  const begins = window.map((axis) => axis.pads.begin)
-  const ends = window.map((axis, i) => Math.max(0, axis.pads.end - beyond[i]!))
-  const pads = [...begins, ...ends]
-  return { ...node, attributes: new Map([...kept, ...attributes({ pads })]) }
+  const roundsUp = countsPads && beyond.some((count) => count < 0)
+  const less = beyond.map((count) => (roundsUp ? Math.max(0, count) : count))
+  const pads = [
+    ...window.map((axis) => axis.pads.begin),
+    ...window.map((axis, i) => Math.max(0, axis.pads.end - less[i]!)),
+  ]
+  const kept = [...node.attributes].filter(([name]) => name !== 'auto_pad')
+  const changed = attributes({ pads, ceil_mode: roundsUp ? 1 : 0 })
+  return { ...node, attributes: new Map([...kept, ...changed]) }
 }
