@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { GraphBuilder } from '../model/builder.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { toFloat16 } from '../tensor/half.ts'
-import { float32, type NumericDType, Tensor } from '../tensor/tensor.ts'
+import { float32, int64, type NumericDType, Tensor } from '../tensor/tensor.ts'
 import { nodeRuntime } from './onnxruntime.node.ts'
 
 /** y = x + x, of any type and with a symbolic batch. */
@@ -50,6 +50,28 @@ describe('a session', () => {
       Array.from(data, (v: number | bigint) => 2 * Number(v)),
     )
   })
+
+  test.each([
+    ['MaxPool', 1, [0, -1]],
+    ['MaxPool', 2, [0, -1, -2]],
+    ['AveragePool', 2, [0, -2.5, -2.5]],
+  ] as const)(
+    '%s counts the zeros that a Pad sets before it: %i',
+    async (opType, count, expected) => {
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', [1, 1, 4])
+      const pads = graph.constant(int64([0, 0, count, 0, 0, 0]))
+      const y = graph.node(opType, [graph.node('Pad', ['x', pads])], {
+        kernel_shape: [2],
+        strides: [2],
+      })
+      graph.output(y, 'float32', [1, 1, null])
+      const pooled = await (await session(encodeModel(graph.model()))).run({
+        x: float32([1, 1, 4], [-4, -1, -3, -2]),
+      })
+      expect([...pooled[y]!.data]).toEqual(expected)
+    },
+  )
 
   test('takes and gives float16 as bit patterns', async () => {
     // 1.5 and −2 in half precision; doubled: 3 and −4.

@@ -50,6 +50,12 @@ export interface OrtBuild {
   deviceHint(options: SessionOptions, reason: string): string | undefined
 }
 
+/**
+ * What ONNX Runtime must not do to a graph. It takes zeros before a maximum pooling for the pooling's own pads, which no maximum sees, and makes pads of a pooling
+ * that are as large as its window, which it then refuses.
+ */
+const leftOut = 'Pad_Fusion'
+
 /** A runtime on one build of ONNX Runtime. */
 export function ortRuntime(build: OrtBuild): Runtime {
   return {
@@ -60,7 +66,12 @@ export function ortRuntime(build: OrtBuild): Runtime {
     ...(build.copiesInPlaceOutputs && { copiesInPlaceOutputs: true }),
     async createSession(given, options = {}) {
       const ort = await build.load()
-      const native: NativeOptions = { ...build.options(options), ...keepOnDevice(options) }
+      const chosen = build.options(options)
+      const native: NativeOptions = {
+        ...chosen,
+        ...keepOnDevice(options),
+        extra: { ...chosen.extra, optimization: { disable_specified_optimizers: leftOut } },
+      }
       let model = given
       if (options.device === 'webgpu') {
         const bytes = typeof given === 'string' ? await build.read(given) : given
