@@ -10,4 +10,4 @@ import { recipeJsonSchema } from 'net2net/recipe'
 const root = new URL('../', import.meta.url)
 for (const name of ['LICENSE', 'README.md']) copyFileSync(fileURLToPath(new URL(name, root)), name)
 if (basename(process.cwd()) === 'net2net')
-  writeFileSync('recipe.schema.json', `${JSON.stringify(recipeJsonSchema(), null, 2)}\n`)
+  writeFileSync('recipe.schema.json', `${JSON.stringify(recipeJsonSchema())}\n`)
