@@ -6,8 +6,8 @@ import path from 'node:path'
 import { countMultiplyAdds } from '../packages/net2net/src/growth/index.ts'
 import type { Model } from '../packages/net2net/src/model/model.ts'
 import { save } from '../packages/net2net/src/onnx/save.node.ts'
+import { aroundRuns } from '../packages/net2net/src/runtime/around-runs.ts'
 import { nodeRuntime } from '../packages/net2net/src/runtime/onnxruntime.node.ts'
-import type { Runtime } from '../packages/net2net/src/runtime/runtime.ts'
 import { randomStream } from '../packages/net2net/src/tensor/random.ts'
 import { Training } from '../packages/net2net/src/training/run/trainer.ts'
 import { type Kind, loss, networkOf, optimizer } from './experiment-step.ts'
@@ -101,23 +101,12 @@ async function outsideTheRuntime({ quick, threads }: Settings): Promise<readonly
   const shares: number[] = []
   for (let repeat = 0; repeat < 3; repeat++) {
     let inside = 0
-    const counting: Runtime = {
-      ...nodeRuntime,
-      async createSession(model, options) {
-        const session = await nodeRuntime.createSession(model, options)
-        return {
-          inputs: session.inputs,
-          outputs: session.outputs,
-          async run(feeds, outputs) {
-            const start = performance.now()
-            const results = await session.run(feeds, outputs)
-            inside += performance.now() - start
-            return results
-          },
-          release: () => session.release(),
-        }
-      },
-    }
+    const counting = aroundRuns(nodeRuntime, async (session, feeds, outputs) => {
+      const start = performance.now()
+      const results = await session.run(feeds, outputs)
+      inside += performance.now() - start
+      return results
+    })
     const training = new Training(networkOf('teacher'), data, {
       loss,
       optimizer,

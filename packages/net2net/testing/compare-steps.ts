@@ -42,6 +42,14 @@ export async function expectSameOutputs(
 
 export const numbers = (tensor: Tensor): number[] => [...tensor.data].map(Number)
 
+/** The largest difference, relative to the largest of the expected numbers, or to 10⁻³. */
+export function relativeError(found: readonly number[], expected: readonly number[]): number {
+  const largest = (values: readonly number[]) =>
+    values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+  const differences = expected.map((value, i) => value - found[i]!)
+  return largest(differences) / Math.max(1e-3, largest(expected))
+}
+
 export const operatorsOf = ({ graph }: Model) =>
   graph.nodes.map((node) => (node.domain === '' ? node.opType : `${node.domain}:${node.opType}`))
 
@@ -124,12 +132,8 @@ export async function compareSteps(
   })
   const actual = await run(lowered, { ...feeds, ...Object.fromEntries(shaped) })
   for (const [name, tensor] of Object.entries(expected)) {
-    const [wanted, found] = [numbers(tensor), numbers(actual[name]!)]
-    const largest = (values: readonly number[]) =>
-      values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
-    const scale = Math.max(1e-3, largest(wanted))
-    const error = largest(wanted.map((value, i) => value - found[i]!))
-    expect(error / scale, name).toBeLessThan(2e-5)
+    const error = relativeError(numbers(actual[name]!), numbers(tensor))
+    expect(error, name).toBeLessThan(2e-5)
   }
   return lowered
 }

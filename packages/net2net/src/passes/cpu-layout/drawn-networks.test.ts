@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { numbers, relativeError } from '../../../testing/compare-steps.ts'
 import { drawnNetwork, networkOf } from '../../../testing/drawn-networks.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
 import type { Model } from '../../model/model.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
-import { int64, type Tensor } from '../../tensor/tensor.ts'
+import { int64 } from '../../tensor/tensor.ts'
 import { sgd } from '../../training/compile/optimizers/index.ts'
 import { buildStep, type StepOptions } from '../../training/compile/step-graph.ts'
 import { createStepper } from '../../training/run/create-stepper.ts'
@@ -33,15 +34,6 @@ async function train(model: Model, input: readonly number[], forms: Partial<Step
   }
 }
 
-function difference(one: Tensor, other: Tensor): number {
-  let [most, largest] = [0, 1e-3]
-  for (const [i, value] of one.data.entries()) {
-    most = Math.max(most, Math.abs(Number(value) - Number(other.data[i])))
-    largest = Math.max(largest, Math.abs(Number(value)))
-  }
-  return most / largest
-}
-
 describe('networks drawn at random', () => {
   test('train alike in the forms of the standard and of this machine', async () => {
     await fc.assert(
@@ -53,7 +45,9 @@ describe('networks drawn at random', () => {
         for (const [step, loss] of standard.losses.entries())
           expect(Math.abs(loss - own.losses[step]!)).toBeLessThan(1e-3 * Math.max(1, loss))
         for (const [name, tensor] of standard.state)
-          expect(difference(tensor, own.state.get(name)!), name).toBeLessThan(2e-2)
+          expect(relativeError(numbers(own.state.get(name)!), numbers(tensor)), name).toBeLessThan(
+            2e-2,
+          )
       }),
       { numRuns: 30 },
     )

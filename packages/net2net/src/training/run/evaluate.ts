@@ -11,6 +11,7 @@ import { usageError } from '../../errors.ts'
 import { classesOf, mustHaveClassesOf } from '../../model/classes.ts'
 import type { Model } from '../../model/model.ts'
 import { inferModel } from '../../operators/inference.ts'
+import { aroundRuns } from '../../runtime/around-runs.ts'
 import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
 import { byteLengthOf } from '../../tensor/dtype.ts'
 import { elementCount, float32, type Tensor } from '../../tensor/tensor.ts'
@@ -180,24 +181,14 @@ export async function openEvaluation(
 }
 
 /** A runtime whose sessions are fed, beside what they are given, those of these tensors that they take. */
-const fedAlways = (runtime: Runtime, tensors: () => ReadonlyMap<string, Tensor>): Runtime => ({
-  ...runtime,
-  async createSession(model, options) {
-    const session = await runtime.createSession(model, options)
-    return {
-      inputs: session.inputs,
-      outputs: session.outputs,
-      release: () => session.release(),
-      run(feeds, outputs) {
-        const more = session.inputs.flatMap(({ name }) => {
-          const tensor = tensors().get(name)
-          return tensor ? [[name, tensor] as const] : []
-        })
-        return session.run({ ...feeds, ...Object.fromEntries(more) }, outputs)
-      },
-    }
-  },
-})
+const fedAlways = (runtime: Runtime, tensors: () => ReadonlyMap<string, Tensor>): Runtime =>
+  aroundRuns(runtime, (session, feeds, outputs) => {
+    const more = session.inputs.flatMap(({ name }) => {
+      const tensor = tensors().get(name)
+      return tensor ? [[name, tensor] as const] : []
+    })
+    return session.run({ ...feeds, ...Object.fromEntries(more) }, outputs)
+  })
 
 /**
  * Checks everything about the data that can be checked without running the model: also the first
