@@ -62,41 +62,111 @@ const activations: readonly (readonly [name: string, opType: string, ...numbers:
 const firstAxes = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, i) => from + i)
 
+/** The layer that is deepened: settings of layers of its class are taken over. */
+interface LikeLayer {
+  readonly kind: string
+  readonly config: JsonObject
+}
+
 /**
  * The layers that compute what a plan inserts, first to last.
  *
  * @param model the grown model, which holds the chain's parameters
- * @param like the layer that is deepened: settings of layers of its class are taken over
  * @throws Net2NetError (refused) for nodes that no layer of Keras computes
  */
 export function newLayers(
   insertion: Insertion,
   model: Model,
-  like: { readonly kind: string; readonly config: JsonObject },
+  like: LikeLayer,
 ): readonly NewLayer[] {
-  const { layer: chain, name, names, source, value } = insertion
-  const refuse = (what: string) =>
-    refusedError(`${quote(name)} would be ${what}, which no layer of Keras computes.`, {
+  const drafts = new ChainDrafts(insertion, model, like).drafts()
+  const nodes = new Map(model.graph.nodes.map((node) => [node.outputs[0], node.name]))
+  const nameOf = ({ first }: Draft): string => {
+    const found = nodes.get(first)
+    if (found === undefined) throw internalError(`No node gives ${first}.`)
+    // Layers of models inside the model have the names of these before their own.
+    return found.slice(found.lastIndexOf('/') + 1)
+  }
+  return drafts.map((draft): NewLayer => {
+    const { kind, config, variables, inputs, output, linear } = draft
+    const name = nameOf(draft)
+    const from = inputs.map((input) => input && nameOf(input))
+    return { name, kind, config: { name, ...config }, variables, inputs: from, output, linear }
+  })
+}
+
+/** Takes the nodes of a chain for layers, one after the other: a bias or an activation becomes part of the layer before. */
+class ChainDrafts {
+  readonly #insertion: Insertion
+  readonly #model: Model
+  readonly #like: LikeLayer
+  readonly #parameters: ReadonlyMap<string, { readonly dims: readonly number[] }>
+  /** How many nodes read a value. */
+  readonly #uses = new Map<string, number>()
+  /** Values of the chain → the layers that give them. */
+  readonly #makers = new Map<string, Draft | undefined>([['$in', undefined]])
+  readonly #drafts: Draft[] = []
+
+  constructor(insertion: Insertion, model: Model, like: LikeLayer) {
+    const { layer: chain } = insertion
+    this.#insertion = insertion
+    this.#model = model
+    this.#like = like
+    this.#parameters = new Map(chain.parameters.map((each) => [each.name, each]))
+    for (const input of chain.nodes.flatMap((node) => node.inputs))
+      this.#uses.set(input, (this.#uses.get(input) ?? 0) + 1)
+  }
+
+  drafts(): readonly Draft[] {
+    for (const node of this.#insertion.layer.nodes) this.#take(node)
+    return this.#drafts
+  }
+
+  #take(node: InsertedNode): void {
+    const { opType } = node
+    if (opType === 'Conv') this.#convolution(node)
+    else if (opType === 'Gemm' || opType === 'MatMul') this.#dense(node)
+    else if (opType === 'Add') this.#sum(node)
+    else if (opType === 'BatchNormalization') this.#normalization(node)
+    else this.#activation(node)
+  }
+
+  #refused(what: string) {
+    const { name } = this.#insertion
+    return refusedError(`${quote(name)} would be ${what}, which no layer of Keras computes.`, {
       where: name,
       hint: 'Write an ONNX file instead (-o FILE.onnx).',
     })
-  const parameters = new Map(chain.parameters.map((each) => [each.name, each]))
-  const makers = new Map<string, Draft | undefined>([['$in', undefined]])
-  const uses = new Map<string, number>()
-  for (const input of chain.nodes.flatMap((node) => node.inputs))
-    uses.set(input, (uses.get(input) ?? 0) + 1)
-  const drafts: Draft[] = []
-  const modelName = (local: string) =>
-    local === '$out' ? value : local === '$in' ? source : (names[local] ?? `${name}.${local}`)
-  const dimsOf = (local: string) => parameters.get(local)?.dims ?? []
-  const variable = (as: string, local: string, axes: readonly number[]): NewVariable => ({
-    name: as,
-    initializer: modelName(local),
-    axes,
-  })
-  const vector = (as: string, local: string) => variable(as, local, [0])
+  }
+
+  /** The name that a value of the chain has in the model. */
+  #modelName(local: string): string {
+    const { name, names, source, value } = this.#insertion
+    if (local === '$out') return value
+    return local === '$in' ? source : (names[local] ?? `${name}.${local}`)
+  }
+
+  #dims(local: string): readonly number[] {
+    return this.#parameters.get(local)?.dims ?? []
+  }
+
+  #variable(name: string, local: string, axes: readonly number[]): NewVariable {
+    return { name, initializer: this.#modelName(local), axes }
+  }
+
+  #vector(name: string, local: string): NewVariable {
+    return this.#variable(name, local, [0])
+  }
+
+  /** A kernel, and a bias where there is one. */
+  #weights(weight: string, axes: readonly number[], bias: string | undefined) {
+    const kernel = this.#variable('kernel', weight, axes)
+    return bias === undefined ? [kernel] : [kernel, this.#vector('bias', bias)]
+  }
+
   /** Settings of the layer before, where it is of the same class. */
-  const settings = (kind: string, own: JsonObject): JsonObject => {
+  #settings(kind: string, own: JsonObject): JsonObject {
+    const like = this.#like
     const { dtype, data_format: format } = like.config
     const { activation: _, name: __, ...others } = like.kind === kind ? like.config : {}
     return {
@@ -107,23 +177,30 @@ export function newLayers(
       ...own,
     }
   }
-  const add = (
+
+  #add(
     node: InsertedNode,
-    draft: Omit<Draft, 'output' | 'first' | 'inputs'>,
+    draft: Pick<Draft, 'kind' | 'config' | 'variables'>,
     ...from: string[]
-  ) => {
+  ): void {
+    const makers = this.#makers
     const local = node.outputs[0]!
     for (const input of from)
-      if (!makers.has(input)) throw refuse(`a node ${node.opType} of ${quote(input)}`)
-    const output = modelName(local)
+      if (!makers.has(input)) throw this.#refused(`a node ${node.opType} of ${quote(input)}`)
+    const output = this.#modelName(local)
     const made = { ...draft, inputs: from.map((input) => makers.get(input)), output, first: output }
-    drafts.push(made)
+    this.#drafts.push(made)
     makers.set(local, made)
   }
 
-  const convolution = (node: InsertedNode) => {
+  /** A layer without variables on the node's first input. */
+  #addPlain(node: InsertedNode, kind: string, own: JsonObject): void {
+    this.#add(node, { kind, config: this.#settings('', own), variables: [] }, node.inputs[0]!)
+  }
+
+  #convolution(node: InsertedNode): void {
     const [input = '', weight = '', bias] = node.inputs
-    const dims = dimsOf(weight)
+    const dims = this.#dims(weight)
     const spatial = dims.length - 2
     const kernel = dims.slice(2)
     const dilations = numbers(node.attributes.dilations) ?? kernel.map(() => 1)
@@ -132,152 +209,104 @@ export function newLayers(
     const isDepthwise = group > 1 && group === dims[0] && spatial <= 2
     const kind = `${isDepthwise ? 'Depthwise' : ''}Conv${spatial}D`
     const padding = paddingOf(kernel, dilations, pads)
-    if (!padding) throw refuse(`a convolution with the pads [${pads}]`)
+    if (!padding) throw this.#refused(`a convolution with the pads [${pads}]`)
     const axes = [...firstAxes(2, dims.length), ...(isDepthwise ? [0, 1] : [1, 0])]
-    const own = {
+    const config = this.#settings(kind, {
       kernel_size: kernel,
       strides: kernel.map(() => 1),
       padding,
       dilation_rate: dilations,
       use_bias: bias !== undefined,
       ...(isDepthwise ? { depth_multiplier: 1 } : { filters: dims[0]!, groups: group }),
-    }
-    add(
-      node,
-      {
-        kind,
-        config: settings(kind, own),
-        variables: [
-          variable('kernel', weight, axes),
-          ...(bias === undefined ? [] : [vector('bias', bias)]),
-        ],
-      },
-      input,
-    )
+    })
+    this.#add(node, { kind, config, variables: this.#weights(weight, axes, bias) }, input)
   }
-  const dense = (node: InsertedNode) => {
+
+  #dense(node: InsertedNode): void {
     const [input = '', weight = '', bias] = node.inputs
-    if (dimsOf(weight).length !== 2 || node.attributes.transB !== undefined)
-      throw refuse('a product of another form than that of Dense')
-    add(
-      node,
-      {
-        kind: 'Dense',
-        config: settings('Dense', { units: dimsOf(weight)[1]!, use_bias: bias !== undefined }),
-        variables: [
-          variable('kernel', weight, [0, 1]),
-          ...(bias === undefined ? [] : [vector('bias', bias)]),
-        ],
-      },
-      input,
-    )
+    const dims = this.#dims(weight)
+    if (dims.length !== 2 || node.attributes.transB !== undefined)
+      throw this.#refused('a product of another form than that of Dense')
+    const config = this.#settings('Dense', { units: dims[1]!, use_bias: bias !== undefined })
+    const variables = this.#weights(weight, [0, 1], bias)
+    this.#add(node, { kind: 'Dense', config, variables }, input)
   }
-  const sum = (node: InsertedNode) => {
+
+  #sum(node: InsertedNode): void {
     const [left = '', right = ''] = node.inputs
-    const before = makers.get(left)
-    if (!parameters.has(right)) {
-      add(node, { kind: 'Add', config: settings('Add', {}), variables: [] }, left, right)
+    if (!this.#parameters.has(right)) {
+      const config = this.#settings('Add', {})
+      this.#add(node, { kind: 'Add', config, variables: [] }, left, right)
       return
     }
-    if (before?.kind !== 'Dense' || uses.get(left) !== 1 || dimsOf(right).length !== 1)
-      throw refuse('a sum with a parameter')
+    const before = this.#makers.get(left)
+    if (before?.kind !== 'Dense' || this.#uses.get(left) !== 1 || this.#dims(right).length !== 1)
+      throw this.#refused('a sum with a parameter')
     before.config = { ...before.config, use_bias: true }
-    before.variables = [...before.variables, vector('bias', right)]
-    before.output = modelName(node.outputs[0]!)
-    makers.set(node.outputs[0]!, before)
+    before.variables = [...before.variables, this.#vector('bias', right)]
+    this.#extend(before, node)
   }
-  const normalization = (node: InsertedNode) => {
+
+  /** This node becomes the layer's last one. */
+  #extend(layer: Draft, node: InsertedNode): void {
+    const local = node.outputs[0]!
+    layer.output = this.#modelName(local)
+    this.#makers.set(local, layer)
+  }
+
+  #normalization(node: InsertedNode): void {
     const [input = '', gamma = '', beta = '', mean = '', variance = ''] = node.inputs
-    const own = {
-      axis: like.config.data_format === 'channels_first' ? 1 : -1,
+    const kind = 'BatchNormalization'
+    const config = this.#settings(kind, {
+      axis: this.#like.config.data_format === 'channels_first' ? 1 : -1,
       epsilon: floatOf(node.attributes.epsilon) ?? 1e-5,
       momentum: floatOf(node.attributes.momentum) ?? 0.9,
-    }
-    add(
-      node,
-      {
-        kind: 'BatchNormalization',
-        config: settings('BatchNormalization', own),
-        variables: [
-          vector('gamma', gamma),
-          vector('beta', beta),
-          vector('moving_mean', mean),
-          vector('moving_variance', variance),
-        ],
-      },
-      input,
-    )
-  }
-  /** The number in a constant of the model that an activation reads. */
-  const bound = (input: string | undefined): number | undefined => {
-    const tensor = model.graph.initializers.get(input?.replace(/^@/, '') ?? '')?.tensor
-    return tensor && toNumbers(tensor)[0]
-  }
-  const activation = (node: InsertedNode) => {
-    const [input = '', ...bounds] = node.inputs
-    const { opType, attributes } = node
-    const given = [
-      attributes.alpha,
-      attributes.lambd,
-      attributes.beta,
-      attributes.gamma,
-      attributes.bias,
+    })
+    const variables = [
+      this.#vector('gamma', gamma),
+      this.#vector('beta', beta),
+      this.#vector('moving_mean', mean),
+      this.#vector('moving_variance', variance),
     ]
-    const numbers = [...bounds.map(bound), ...given.map(floatOf)].filter(
-      (value) => value !== undefined,
-    )
+    this.#add(node, { kind, config, variables }, input)
+  }
+
+  #activation(node: InsertedNode): void {
+    const { opType, inputs } = node
+    const [input = ''] = inputs
+    const given = this.#numbersOf(node)
+    const [first, second] = given
     const own = activations.find(
       ([, type, ...expected]) =>
         type === opType &&
-        expected.length === numbers.length &&
-        expected.every((value, i) => Math.abs(value - numbers[i]!) < 1e-6),
+        expected.length === given.length &&
+        expected.every((value, i) => Math.abs(value - given[i]!) < 1e-6),
     )?.[0]
-    const before = makers.get(input)
-    const [first, second] = numbers
-    if (own !== undefined && before && canActivate(before) && uses.get(input) === 1) {
+    const before = this.#makers.get(input)
+    if (own !== undefined && before && canActivate(before) && this.#uses.get(input) === 1) {
       before.config = { ...before.config, activation: own }
       before.linear = before.output
-      before.output = modelName(node.outputs[0]!)
-      makers.set(node.outputs[0]!, before)
-    } else if (own !== undefined) simple(node, 'Activation', { activation: own })
+      this.#extend(before, node)
+    } else if (own !== undefined) this.#addPlain(node, 'Activation', { activation: own })
     else if (opType === 'Clip' && first === 0 && second !== undefined)
-      simple(node, 'ReLU', { max_value: second })
-    else if (opType === 'LeakyRelu') simple(node, 'LeakyReLU', { negative_slope: first ?? 0.01 })
-    else if (opType === 'Elu') simple(node, 'ELU', { alpha: first ?? 1 })
-    else throw refuse(`a node ${opType}`)
+      this.#addPlain(node, 'ReLU', { max_value: second })
+    else if (opType === 'LeakyRelu')
+      this.#addPlain(node, 'LeakyReLU', { negative_slope: first ?? 0.01 })
+    else if (opType === 'Elu') this.#addPlain(node, 'ELU', { alpha: first ?? 1 })
+    else throw this.#refused(`a node ${opType}`)
   }
-  /** A layer without variables on the node's first input. */
-  const simple = (node: InsertedNode, kind: string, own: JsonObject) =>
-    add(node, { kind, config: settings('', own), variables: [] }, node.inputs[0]!)
-  const handlers: Readonly<Record<string, (node: InsertedNode) => void>> = {
-    Conv: convolution,
-    Gemm: dense,
-    MatMul: dense,
-    Add: sum,
-    BatchNormalization: normalization,
+
+  /** The numbers of an activation: constants that it reads, then attributes. */
+  #numbersOf({ inputs, attributes }: InsertedNode): number[] {
+    const { initializers } = this.#model.graph
+    const bounds = inputs.slice(1).map((input) => {
+      const tensor = initializers.get(input.replace(/^@/, ''))?.tensor
+      return tensor && toNumbers(tensor)[0]
+    })
+    const { alpha, lambd, beta, gamma, bias } = attributes
+    const given = [alpha, lambd, beta, gamma, bias].map(floatOf)
+    return [...bounds, ...given].filter((value) => value !== undefined)
   }
-  for (const node of chain.nodes) (handlers[node.opType] ?? activation)(node)
-  const nodes = new Map(model.graph.nodes.map((node) => [node.outputs[0], node.name]))
-  const nameOf = ({ first }: Draft): string => {
-    const found = nodes.get(first)
-    if (found === undefined) throw internalError(`No node gives ${first}.`)
-    // Layers of models inside the model have the names of these before their own.
-    return found.slice(found.lastIndexOf('/') + 1)
-  }
-  return drafts.map((draft): NewLayer => {
-    const { kind, config, variables, inputs, output, linear } = draft
-    const own = nameOf(draft)
-    const from = inputs.map((input) => input && nameOf(input))
-    return {
-      name: own,
-      kind,
-      config: { name: own, ...config },
-      variables,
-      inputs: from,
-      output,
-      linear,
-    }
-  })
 }
 
 const canActivate = ({ kind, linear }: Draft): boolean =>
