@@ -2,9 +2,10 @@
 import { inputError } from '../errors.ts'
 import {
   PickleCall,
+  PickleDict,
   PickleGlobal,
   PickleList,
-  PicklePersistent,
+  type PicklePersistent,
   PickleSet,
   PickleTuple,
   type PickleValue,
@@ -13,6 +14,9 @@ import {
 /** Values nested deeper than this are no model's. */
 const deepest = 200
 
+/** What has parts, or more than one form of writing: it is written once and recalled after that. */
+type Compound = Exclude<PickleValue & object, PickleGlobal>
+
 /**
  * A pickle of protocol 2. What is the same object here is shared there.
  *
@@ -20,123 +24,151 @@ const deepest = 200
  */
 export function writePickle(value: PickleValue, name: string): Uint8Array {
   const out = new ByteWriter()
-  const memo = new Map<object, number>()
-  const texts = new Map<string, number>()
-  const remember = () => {
-    const index = memo.size + texts.size
-    if (index < 256) out.bytes(0x71, index)
-    else out.code('r').uint32(index)
-    return index
+  out.bytes(0x80, 2)
+  new Pickler(out, name).write(value, 0)
+  return out.code('.').whole()
+}
+
+class Pickler {
+  readonly #out: ByteWriter
+  readonly #name: string
+  /** What can be recalled, by its number: objects, and texts and names of classes. */
+  readonly #memo = new Map<object, number>()
+  readonly #texts = new Map<string, number>()
+  /** Objects that are being written. */
+  readonly #open = new Set<object>()
+
+  constructor(out: ByteWriter, name: string) {
+    this.#out = out
+    this.#name = name
   }
-  const recall = (index: number) => {
-    if (index < 256) out.bytes(0x68, index)
-    else out.code('j').uint32(index)
-  }
-  const globalText = (module: string, member: string) => {
-    const key = `\n${module}\n${member}`
-    const known = texts.get(key)
-    if (known !== undefined) {
-      recall(known)
-      return
-    }
-    out.code('c').utf8(`${module}\n${member}\n`)
-    texts.set(key, remember())
-  }
-  const open = new Set<object>()
-  const write = (item: PickleValue, depth: number): void => {
+
+  write(item: PickleValue, depth: number): void {
+    const out = this.#out
     if (depth > deepest)
-      throw inputError(`${name} nests values more than ${deepest} deep.`, { where: name })
+      throw inputError(`${this.#name} nests values more than ${deepest} deep.`, {
+        where: this.#name,
+      })
     if (item === null) out.code('N')
     else if (typeof item === 'boolean') out.bytes(item ? 0x88 : 0x89)
     else if (typeof item === 'bigint') writeInteger(out, item)
     else if (typeof item === 'number') out.code('G').float64(item)
-    else if (typeof item === 'string') {
-      const known = texts.get(item)
-      if (known !== undefined) {
-        recall(known)
-        return
-      }
-      const encoded = new TextEncoder().encode(item)
-      out.code('X').uint32(encoded.length).append(encoded)
-      texts.set(item, remember())
-    } else if (item instanceof PickleGlobal) globalText(item.module, item.name)
+    else if (typeof item === 'string') this.#writeText(item)
+    else if (item instanceof PickleGlobal) this.#writeGlobal(item.module, item.name)
+    else if (!this.#recalls(this.#memo.get(item))) this.#writeOnce(item, depth + 1)
+  }
+
+  /** The number under which the last value can be recalled from now on. */
+  #remember(): number {
+    const index = this.#memo.size + this.#texts.size
+    if (index < 256) this.#out.bytes(0x71, index)
+    else this.#out.code('r').uint32(index)
+    return index
+  }
+
+  #recalls(index: number | undefined): boolean {
+    if (index === undefined) return false
+    if (index < 256) this.#out.bytes(0x68, index)
+    else this.#out.code('j').uint32(index)
+    return true
+  }
+
+  #writeText(text: string): void {
+    if (this.#recalls(this.#texts.get(text))) return
+    const encoded = new TextEncoder().encode(text)
+    this.#out.code('X').uint32(encoded.length).append(encoded)
+    this.#texts.set(text, this.#remember())
+  }
+
+  #writeGlobal(module: string, member: string): void {
+    const key = `\n${module}\n${member}`
+    if (this.#recalls(this.#texts.get(key))) return
+    this.#out.code('c').utf8(`${module}\n${member}\n`)
+    this.#texts.set(key, this.#remember())
+  }
+
+  #writeOnce(item: Compound, depth: number): void {
+    if (this.#open.has(item))
+      throw inputError(`${this.#name} holds a value that contains itself.`, { where: this.#name })
+    this.#open.add(item)
+    this.#writeCompound(item, depth)
+    this.#open.delete(item)
+  }
+
+  #writeCompound(item: Compound, depth: number): void {
+    if (item instanceof PickleTuple) this.#writeTuple(item, depth)
+    else if (item instanceof PickleCall) this.#writeCall(item, depth)
+    else if (item instanceof PickleList || item instanceof PickleDict)
+      this.#writeContainer(item, depth)
     else {
-      const known = memo.get(item)
-      if (known !== undefined) {
-        recall(known)
-        return
-      }
-      if (open.has(item))
-        throw inputError(`${name} holds a value that contains itself.`, { where: name })
-      open.add(item)
-      writeObject(item, depth + 1)
-      open.delete(item)
+      if (item instanceof Uint8Array) this.#writeBytes(item, depth)
+      else if (item instanceof PickleSet) this.#writeSet(item, depth)
+      else this.#writePersistent(item, depth)
+      this.#memo.set(item, this.#remember())
     }
   }
-  const writeObject = (item: Exclude<PickleValue & object, PickleGlobal>, depth: number): void => {
-    if (item instanceof Uint8Array) {
-      // Protocol 2 has no bytes: they are Latin-1 text that is encoded when it is loaded.
-      globalText('_codecs', 'encode')
-      write(String.fromCharCode(...item), depth)
-      write('latin1', depth)
-      out.bytes(0x86).code('R')
-      memo.set(item, remember())
-    } else if (item instanceof PickleTuple) {
-      const small = [')', '\x85', '\x86', '\x87'][item.items.length]
-      if (small === undefined) out.code('(')
-      for (const part of item.items) write(part, depth)
-      out.code(small ?? 't')
-      if (item.items.length > 0) memo.set(item, remember())
-    } else if (item instanceof PicklePersistent) {
-      write(item.id, depth)
-      out.code('Q')
-      memo.set(item, remember())
-    } else if (item instanceof PickleSet) {
-      globalText('__builtin__', 'set')
-      const list = new PickleList()
-      list.items.push(...item.items)
-      write(list, depth)
-      out.bytes(0x85).code('R')
-      memo.set(item, remember())
-    } else if (item instanceof PickleCall) {
-      globalText(item.callee.module, item.callee.name)
-      write(item.args, depth)
-      out.code('R')
-      memo.set(item, remember())
-      writeItems(item.items, depth)
-      writeEntries(item.entries, depth)
-      if (item.state !== undefined) {
-        write(item.state, depth)
-        out.code('b')
-      }
-    } else {
-      out.code(item instanceof PickleList ? ']' : '}')
-      memo.set(item, remember())
-      if (item instanceof PickleList) writeItems(item.items, depth)
-      else writeEntries(item.entries, depth)
-    }
+
+  /** Protocol 2 has no bytes: they are Latin-1 text that is encoded when it is loaded. */
+  #writeBytes(item: Uint8Array, depth: number): void {
+    this.#writeGlobal('_codecs', 'encode')
+    this.write(String.fromCharCode(...item), depth)
+    this.write('latin1', depth)
+    this.#out.bytes(0x86).code('R')
   }
-  const writeItems = (items: readonly PickleValue[], depth: number) => {
+
+  #writeSet({ items }: PickleSet, depth: number): void {
+    this.#writeGlobal('__builtin__', 'set')
+    const list = new PickleList()
+    list.items.push(...items)
+    this.write(list, depth)
+    this.#out.bytes(0x85).code('R')
+  }
+
+  #writePersistent({ id }: PicklePersistent, depth: number): void {
+    this.write(id, depth)
+    this.#out.code('Q')
+  }
+
+  #writeTuple(item: PickleTuple, depth: number): void {
+    const small = [')', '\x85', '\x86', '\x87'][item.items.length]
+    if (small === undefined) this.#out.code('(')
+    for (const part of item.items) this.write(part, depth)
+    this.#out.code(small ?? 't')
+    if (item.items.length > 0) this.#memo.set(item, this.#remember())
+  }
+
+  #writeCall(item: PickleCall, depth: number): void {
+    this.#writeGlobal(item.callee.module, item.callee.name)
+    this.write(item.args, depth)
+    this.#out.code('R')
+    this.#memo.set(item, this.#remember())
+    this.#writeItems(item.items, depth)
+    this.#writeEntries(item.entries, depth)
+    if (item.state === undefined) return
+    this.write(item.state, depth)
+    this.#out.code('b')
+  }
+
+  #writeContainer(item: PickleList | PickleDict, depth: number): void {
+    this.#out.code(item instanceof PickleList ? ']' : '}')
+    this.#memo.set(item, this.#remember())
+    if (item instanceof PickleList) this.#writeItems(item.items, depth)
+    else this.#writeEntries(item.entries, depth)
+  }
+
+  #writeItems(items: readonly PickleValue[], depth: number): void {
     if (items.length === 0) return
-    out.code('(')
-    for (const item of items) write(item, depth)
-    out.code('e')
+    this.#out.code('(')
+    for (const item of items) this.write(item, depth)
+    this.#out.code('e')
   }
-  const writeEntries = (
-    entries: readonly (readonly [PickleValue, PickleValue])[],
-    depth: number,
-  ) => {
+
+  #writeEntries(entries: readonly (readonly [PickleValue, PickleValue])[], depth: number): void {
     if (entries.length === 0) return
-    out.code('(')
-    for (const [key, entry] of entries) {
-      write(key, depth)
-      write(entry, depth)
-    }
-    out.code('u')
+    this.#out.code('(')
+    for (const part of entries.flat()) this.write(part, depth)
+    this.#out.code('u')
   }
-  out.bytes(0x80, 2)
-  write(value, 0)
-  return out.code('.').whole()
 }
 
 function writeInteger(out: ByteWriter, value: bigint): void {
