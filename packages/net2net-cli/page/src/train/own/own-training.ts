@@ -23,7 +23,7 @@ const evaluationBatchSize = 100
 type BeginCommand = OwnCommand & { readonly type: 'begin' }
 
 /** Whom a training tells what happens, and who may hold it. */
-export interface Surroundings {
+export interface Connections {
   readonly send: (event: OwnEvent) => void
   readonly reports: StepReports
   readonly control: TrainingControl
@@ -33,7 +33,7 @@ export interface Surroundings {
 export async function trainOwn(
   command: BeginCommand,
   load: (model: Model) => Promise<OwnData>,
-  around: Surroundings,
+  connections: Connections,
 ): Promise<void> {
   const { beginning, key, threads } = command
   // A browser that keeps nothing has nothing to go on from.
@@ -42,7 +42,7 @@ export async function trainOwn(
   const given = decodeModel(bytes)
   const data = await load(given)
   const engine = await runtime(threads)
-  await new OwnTraining(command, { kept, given, data, engine }, around).run()
+  await new OwnTraining(command, { kept, given, data, engine }, connections).run()
 }
 
 /** What a training begins with. */
@@ -56,7 +56,7 @@ interface Basis {
 class OwnTraining {
   readonly #command: BeginCommand
   readonly #basis: Basis
-  readonly #around: Surroundings
+  readonly #connections: Connections
   readonly #keeping: Keeping
   /** The given model, for the classes of the data. */
   readonly #start: Model
@@ -72,14 +72,14 @@ class OwnTraining {
   /** Where it goes on, if it has to begin again; undefined: at the given model. */
   #from: Snapshot | undefined
 
-  constructor(command: BeginCommand, basis: Basis, around: Surroundings) {
+  constructor(command: BeginCommand, basis: Basis, connections: Connections) {
     const { settings, key, beginning } = command
     const { kept, given, data } = basis
     const { grown } = beginning
     this.#command = command
     this.#basis = basis
-    this.#around = around
-    this.#keeping = new Keeping((progress) => keepProgress(key, progress), around.send)
+    this.#connections = connections
+    this.#keeping = new Keeping((progress) => keepProgress(key, progress), connections.send)
     this.#start = forClassesOf(data, given)
     this.#output = outputFor(settings, data, this.#start)
     this.#loss = lossFor(settings, data)
@@ -96,7 +96,7 @@ class OwnTraining {
   async run(): Promise<void> {
     const { kept } = this.#basis
     if (kept) this.#tellRestored(kept)
-    if (kept?.isDone) this.#around.send({ type: 'end', snapshot: kept.snapshot })
+    if (kept?.isDone) this.#connections.send({ type: 'end', snapshot: kept.snapshot })
     else
       await orOnCpu(
         this.#command.device,
@@ -111,21 +111,21 @@ class OwnTraining {
       .map(epochOf)
     const { model } = snapshot
     const [started, losses] = [this.#started!, this.#losses]
-    this.#around.send({ type: 'restored', started, losses, epochs, model })
+    this.#connections.send({ type: 'restored', started, losses, epochs, model })
   }
 
   #tellAgain(instead: ChosenDevice): void {
     const steps = (this.#from?.state.step ?? 0) - this.#stepsBefore
     this.#losses.length = Math.min(this.#losses.length, steps)
-    this.#around.reports.discard()
-    this.#around.send({ type: 'again', steps, instead })
+    this.#connections.reports.discard()
+    this.#connections.send({ type: 'again', steps, instead })
   }
 
   /** Trains to the end on one device. */
   async #attempt({ device }: ChosenDevice): Promise<void> {
     const { settings, threads, beginning } = this.#command
     const { data, engine } = this.#basis
-    const { control, send } = this.#around
+    const { control, send } = this.#connections
     const from = this.#from
     const model = from ? forClassesOf(data, decodeModel(from.model)) : this.#start
     const grown = this.#started === undefined ? beginning.grown : undefined
@@ -189,7 +189,7 @@ class OwnTraining {
       ],
     }
     this.#started = started
-    this.#around.send({ type: 'started', ...started })
+    this.#connections.send({ type: 'started', ...started })
     this.#from = { model: started.model, state: plainState(state) }
     this.#keep(this.#from, false)
   }
@@ -210,11 +210,11 @@ class OwnTraining {
 
   #took(loss: number): void {
     this.#losses.push(loss)
-    this.#around.reports.took(loss)
+    this.#connections.reports.took(loss)
   }
 
   #reached(snapshot: Snapshot): void {
-    const { send, reports, control } = this.#around
+    const { send, reports, control } = this.#connections
     reports.tell()
     this.#from = snapshot
     const { isToBeSent, isToBeKept } = control.take()
@@ -223,7 +223,7 @@ class OwnTraining {
   }
 
   #tellEpoch(result: EpochResult, model: Model): void {
-    const { send, reports } = this.#around
+    const { send, reports } = this.#connections
     reports.tell()
     // Grown after the last step of an epoch, it ends one of which it has made no step.
     if (result.step > this.#stepsBefore)
@@ -235,7 +235,7 @@ class OwnTraining {
   #keep(snapshot: Snapshot, isDone: boolean): void {
     const started = this.#started
     if (started === undefined) return
-    this.#around.control.wasKept()
+    this.#connections.control.wasKept()
     this.#keeping.add({ started, losses: [...this.#losses], snapshot, isDone })
   }
 }
