@@ -1,10 +1,8 @@
 /** Trains a model on one data set, into one folder. */
 
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { load, type Model, Net2NetError, save } from 'net2net'
 import { augmented, type SampleSet } from 'net2net/data'
-import { readWhole, writeWhole } from 'net2net/files'
 import {
   continueState,
   type GrowingEvent,
@@ -16,7 +14,6 @@ import {
   trainGrowing,
 } from 'net2net/growing'
 import { stepLog, tensorBoardLog } from 'net2net/logs'
-import { formatTrainingRecipe, parseTrainingRecipe } from 'net2net/recipe'
 import { nodeRuntime } from 'net2net/runtime'
 import { distilled, type Evaluation, type StepEvent, type TrainingState } from 'net2net/training'
 import { writeReport } from '../report/write-report.ts'
@@ -36,6 +33,7 @@ import {
 import { type Progress, progress } from './progress.ts'
 import { begunWith } from './same-training.ts'
 import { positionOf, TrainingCheckpoints } from './training-checkpoints.ts'
+import { readRecipe, recordGrowth } from './training-recipe.ts'
 import {
   decisionText,
   epochText,
@@ -197,7 +195,7 @@ class TrainingRun {
     }
   }
 
-  /** Where the training goes on: at a checkpoint of its own, or with the state of an earlier one. */
+  /** The state to go on from: that of a checkpoint of this training, or that of an earlier training. */
   #resumed(): Pick<GrowingOptions, 'resume'> {
     const { life, carried, checkpoints } = this.#beginning
     const { model } = life
@@ -367,22 +365,4 @@ function watching(options: TrainOptions) {
     metrics: metric,
     earlyStopping: { patience: earlyStopping ?? Number.MAX_SAFE_INTEGER, metric: metric?.[0] },
   }
-}
-
-async function readRecipe(file: string): Promise<readonly GrowthStage[]> {
-  return parseTrainingRecipe(new TextDecoder().decode(await readWhole(file)), file)
-}
-
-/** The recipe as it has come so far, every option, seed and plan of the growths written down: it grows the same network again. */
-async function recordGrowth(
-  output: string,
-  stages: readonly GrowthStage[],
-  { stage, steps }: Extract<GrowingEvent, { kind: 'growth' }>,
-): Promise<void> {
-  const file = join(output, 'recipe.resolved.yaml')
-  const before = stage > 1 && existsSync(file) ? await readRecipe(file) : stages
-  // What is decided on the way comes before the stages that are still to come.
-  const known = [...before.slice(0, stage - 1), ...stages.slice(stage - 1)]
-  const now = known.map((each, i) => (i === stage - 1 ? { ...each, steps } : each))
-  await writeWhole(file, formatTrainingRecipe(now), { force: true })
 }

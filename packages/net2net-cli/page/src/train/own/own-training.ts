@@ -149,10 +149,9 @@ class OwnTraining {
       ...(from && { resume: { state: stateFrom(from.state), position: { model, stage: 0 } } }),
     })
     // Exporters store equal weights of several layers once.
-    const mayShare = grown ? undefined : model
-    if (!grown && this.#started === undefined) await this.#tellStart(training, mayShare)
+    if (!grown && this.#started === undefined) await this.#tellStart(training, model)
     for await (const event of training)
-      if (event.kind === 'growth') await this.#tellStart(training, mayShare)
+      if (event.kind === 'growth') await this.#tellStart(training)
       else if (event.kind === 'epoch') this.#tellEpoch(event.result, training.model)
     const snapshot = snapshotOf(training.model, training.state)
     this.#keep(snapshot, true)

@@ -1,4 +1,4 @@
-/** What a training of the page is asked for while it goes on: to wait, to be kept, to send how far it is. */
+/** Takes the requests of the page to a running training: to pause, to resume, to store its state, or to send it. */
 import { Gate } from '../gate.ts'
 import type { StepReports } from './step-reports.ts'
 
