@@ -170,6 +170,39 @@ describe('compare', () => {
     })
   })
 
+  describe('a sum of two terms that nearly cancel, which has no other order', () => {
+    /** y = x·w·v - x·w·(v - 0.001), with each unit in `copies` and the first one's weight times `scale`. */
+    function difference({ copies = 1, scale = 1 } = {}): Model {
+      const units = Array.from({ length: 2 * copies }, (_, i) => i % 2)
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', ['batch', 1])
+      const first = float32(
+        [1, units.length],
+        units.map((unit) => (unit === 0 ? 0.7 * scale : 0.7)),
+      )
+      const second = float32(
+        [units.length, 1],
+        units.map((unit) => (unit === 0 ? 1.3 : -1.299) / copies),
+      )
+      const hidden = graph.node('Tanh', [graph.node('MatMul', ['x', graph.constant(first)])])
+      graph.node('MatMul', [hidden, graph.constant(second)], {}, { outputs: ['y'] })
+      graph.output('y', 'float32', ['batch', 1])
+      return graph.model()
+    }
+
+    test('equals what rounds its terms otherwise', async () => {
+      const report = await compare(difference(), difference({ copies: 7 }))
+      expect(report.outputs[0]!.maxRel).toBeGreaterThan(1e-5)
+      expect(report.equal).toBe(true)
+    })
+
+    test('does not equal what differs by more', async () => {
+      const report = await compare(difference(), difference({ scale: 1 + 2 ** -18 }))
+      expect(report.outputs[0]!.maxRel).toBeGreaterThan(1e-5)
+      expect(report.equal).toBe(false)
+    })
+  })
+
   test('differences of opposite sign do not cancel', async () => {
     const report = await compare(affine(1), affine(-1), {
       inputs: [{ x: float32([1, 3], [1, -1, 0]) }],
