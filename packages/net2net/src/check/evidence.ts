@@ -9,6 +9,7 @@ import { inSinglePrecision } from '../passes/single-precision.ts'
 import type { Feeds, Runtime } from '../runtime/runtime.ts'
 import { type ChangedLayer, type Cut, Cutter } from './cut.ts'
 import { type EvidenceOptions, failure, Laboratory, nothing, type Trial } from './laboratory.ts'
+import type { Outcome } from './point-comparison.ts'
 import { sideOf } from './side.ts'
 
 export interface Evidence {
@@ -48,36 +49,15 @@ export async function evidenceOf(
   const ways = isHalf ? halfTrials : trials
   const cutter = new Cutter(...sides, options.signal)
   const laboratory = new Laboratory(runtime, sides[0], feeds, isHalf, options)
+  const outputs = new Set(b.graph.outputs.map(({ name }) => name))
   const excluded = new Set<string>()
-  let seen = new Set<string>()
-  /** Those of which a small change is seen; where it takes a large one, all trials must agree. */
-  let sensitive = new Set<string>()
-  /** Points that differ for some borders show nothing where they agree for others. */
-  let differed = new Set<string>()
-  /** Points that were equal for some borders: others may make them overflow, from which nothing follows. */
-  let agreed = new Set<string>()
-  let attempt = 0
-  let cut = await cutter.cut(excluded)
-  /** What the next trial examines. */
-  let part = cut
+  let examination = new Examination(await cutter.cut(excluded), ways)
   for (let round = 0; ; round++) {
-    const outcome =
-      part.points.length > 0
-        ? await laboratory.examine(part, ways[attempt]!, attempt, seen)
-        : nothing
-    for (const point of outcome.differing.keys()) differed.add(point)
-    for (const point of outcome.agreeing) agreed.add(point)
-    for (const weight of outcome.exercised(differed)) {
-      seen.add(weight)
-      if (attempt === 0) sensitive.add(weight)
-    }
-    const outputs = new Set(b.graph.outputs.map(({ name }) => name))
-    const failed = cut.points.filter(
-      (point) =>
-        (outcome === failure || outcome.differing.has(point) || !agreed.has(point)) &&
-        (outputs.has(point) || !excluded.has(point)),
-    )
-    const missing = cut.layers.filter(({ weight }) => weight === undefined || !seen.has(weight))
+    const { cut } = examination
+    const outcome = await examination.examine(laboratory)
+    const failed = examination
+      .failedIn(outcome)
+      .filter((point) => outputs.has(point) || !excluded.has(point))
     const differing = failed.filter((point) => !excluded.has(point))
     // What still differs may depend on several borders at once, which are not what they are by chance: a value and its mean.
     const unequal =
@@ -87,41 +67,99 @@ export async function evidenceOf(
     if (unequal.length > 0 && round < ROUNDS && outcome !== failure) {
       // What is not equal is no border: its consumers join the region.
       for (const name of unequal) excluded.add(name)
-      cut = await cutter.cut(excluded)
-      part = cut
-      seen = new Set()
-      sensitive = new Set()
-      differed = new Set()
-      agreed = new Set()
-      attempt = 0
+      examination = new Examination(await cutter.cut(excluded), ways)
       continue
     }
-    const isSettled = failed.length === 0 && cut.open.length === 0
-    if (isSettled) {
+    if (failed.length === 0 && cut.open.length === 0) {
       // Values inside differ, and nothing that is compared does: does it depend on them?
-      const hidden = await laboratory.hidden(part, outcome)
+      const hidden = await laboratory.hidden(examination.part, outcome)
       if (hidden !== undefined) return lacking(cut.layersBefore(hidden), [hidden])
-      const isDone =
-        missing.length === 0 && cut.layers.every(({ weight }) => sensitive.has(weight!))
-      if (isDone || (missing.length === 0 && attempt + 1 === ways.length)) return complete
-      if (outcome !== failure && attempt + 1 < ways.length) {
-        if (attempt === 0) part = partOf(cut, sensitive)
-        attempt++
-        continue
-      }
+      if (examination.isEnough) return complete
+      if (outcome !== failure && examination.goOn()) continue
     }
+    const { missing } = examination
     const blind = missing.length > 0 ? missing : failed.flatMap((point) => cut.layersBefore(point))
     return lacking(blind, [...failed, ...cut.open])
   }
 }
 
-/** The regions of layers of which no small change was seen: what the others give was compared already. */
-const partOf = (cut: Cut, sensitive: ReadonlySet<string>): Cut =>
-  cut.towards(
-    cut.points.filter((point) =>
-      cut.layersBefore(point).some(({ weight }) => weight === undefined || !sensitive.has(weight)),
-    ),
-  )
+/** The trials of the regions of one cut, one after the other, and what they have shown together. */
+class Examination {
+  readonly cut: Cut
+  readonly #ways: readonly Trial[]
+  #attempt = 0
+  #part: Cut
+  /** Weights of which a change was seen. */
+  readonly #seen = new Set<string>()
+  /** Those of which a small change is seen; where it takes a large one, all trials must agree. */
+  readonly #sensitive = new Set<string>()
+  /** Points that differ for some borders show nothing where they agree for others. */
+  readonly #differed = new Set<string>()
+  /** Points that were equal for some borders: others may make them overflow, from which nothing follows. */
+  readonly #agreed = new Set<string>()
+
+  constructor(cut: Cut, ways: readonly Trial[]) {
+    this.cut = cut
+    this.#part = cut
+    this.#ways = ways
+  }
+
+  /** What the next trial examines. */
+  get part(): Cut {
+    return this.#part
+  }
+
+  /** Makes the next trial. */
+  async examine(laboratory: Laboratory): Promise<Outcome> {
+    const trial = this.#ways[this.#attempt]!
+    const outcome =
+      this.#part.points.length > 0
+        ? await laboratory.examine(this.#part, trial, this.#attempt, this.#seen)
+        : nothing
+    for (const point of outcome.differing.keys()) this.#differed.add(point)
+    for (const point of outcome.agreeing) this.#agreed.add(point)
+    for (const weight of outcome.exercised(this.#differed)) {
+      this.#seen.add(weight)
+      if (this.#attempt === 0) this.#sensitive.add(weight)
+    }
+    return outcome
+  }
+
+  /** Points that differ in this trial, or that no trial has shown to be equal. */
+  failedIn(outcome: Outcome): readonly string[] {
+    return this.cut.points.filter(
+      (point) => outcome === failure || outcome.differing.has(point) || !this.#agreed.has(point),
+    )
+  }
+
+  /** Layers in which no change was seen so far. */
+  get missing(): readonly ChangedLayer[] {
+    return this.cut.layers.filter(({ weight }) => weight === undefined || !this.#seen.has(weight))
+  }
+
+  /** Was a change of every layer seen: a small one, or else a large one after all trials? */
+  get isEnough(): boolean {
+    if (this.missing.length > 0) return false
+    const isLast = this.#attempt + 1 === this.#ways.length
+    return isLast || this.cut.layers.every(({ weight }) => this.#sensitive.has(weight!))
+  }
+
+  /** Goes on to the next trial, if there is one. */
+  goOn(): boolean {
+    if (this.#attempt + 1 === this.#ways.length) return false
+    if (this.#attempt === 0) this.#part = this.#insensitivePart()
+    this.#attempt++
+    return true
+  }
+
+  /** The regions of layers of which no small change was seen: what the others give was compared already. */
+  #insensitivePart(): Cut {
+    const { cut } = this
+    const isInsensitive = ({ weight }: ChangedLayer) =>
+      weight === undefined || !this.#sensitive.has(weight)
+    return cut.towards(cut.points.filter((point) => cut.layersBefore(point).some(isInsensitive)))
+  }
+}
 
 const complete: Evidence = { isComplete: true, notExercised: [] }
 
