@@ -58,120 +58,134 @@ export const single = (view: ModelView): Diff => diffOf(view, view, () => false)
 export function diffOf(
   before: ModelView,
   after: ModelView,
-  differ: (before: ParameterView, after: ParameterView) => boolean,
+  differ: Differ,
   contentOf?: ContentOf,
 ): Diff {
-  const matches = matched(before.nodes, after.nodes, contentOf)
-  const keyBefore = new Map<string, string>()
-  const keyAfter = new Map<string, string>()
-  const nodes: NodeDiff[] = []
-
+  const twins = matched(before.nodes, after.nodes, contentOf)
   const ends = {
     inputs: endsOf(before.inputs, after.inputs),
     outputs: endsOf(before.outputs, after.outputs),
   }
-  for (const end of ['inputs', 'outputs'] as const) {
-    const kind = end === 'inputs' ? 'input' : 'output'
-    for (const [a, b] of ends[end]) {
-      const isRenamed = a !== undefined && b !== undefined && a !== b
-      nodes.push({
-        key: `${kind}:${a ?? b}`,
-        kind,
-        op: isRenamed ? `${a} → ${b}` : (a ?? b)!,
-        name: kind,
-        status:
-          a === undefined
-            ? 'inserted'
-            : b === undefined
-              ? 'removed'
-              : isRenamed
-                ? 'changed'
-                : 'same',
-        parameters: [],
-      })
-    }
+  const own = nodeDiffs(before, after, twins, differ)
+  const edges = new EdgeUnion(ends)
+  edges.add(before, 'before', keyBefore)
+  edges.add(after, 'after', (node) => keyAfter(node, twins.get(node)))
+  const counts = { same: 0, widened: 0, changed: 0, inserted: 0, removed: 0 }
+  for (const { status } of own) counts[status]++
+  return {
+    nodes: [...endDiffs('input', ends.inputs), ...endDiffs('output', ends.outputs), ...own],
+    edges: edges.all,
+    counts,
+  }
+}
+
+/** Says whether two parameters of equal shape hold different numbers. */
+type Differ = (before: ParameterView, after: ParameterView) => boolean
+
+/** An input or output by its names on both sides. */
+type End = readonly [before: string | undefined, after: string | undefined]
+
+/** Each node of the second model that has one of the first as its counterpart, with that. */
+type Twins = ReadonlyMap<NodeView, NodeView>
+
+const keyBefore = ({ id }: NodeView): string => `b:${id}`
+
+/** Twins have one key. */
+const keyAfter = (node: NodeView, twin: NodeView | undefined): string =>
+  twin ? keyBefore(twin) : `a:${node.id}`
+
+const keyOfEnd = (kind: 'input' | 'output', [before, after]: End): string =>
+  `${kind}:${before ?? after}`
+
+function endDiffs(kind: 'input' | 'output', ends: readonly End[]): readonly NodeDiff[] {
+  return ends.map((end) => {
+    const [before, after] = end
+    const status =
+      before === undefined
+        ? 'inserted'
+        : after === undefined
+          ? 'removed'
+          : before === after
+            ? 'same'
+            : 'changed'
+    const op = status === 'changed' ? `${before} → ${after}` : (before ?? after)!
+    return { key: keyOfEnd(kind, end), kind, op, name: kind, status, parameters: [] }
+  })
+}
+
+/** The second model's nodes, and what the first one had beside them. */
+function nodeDiffs(
+  before: ModelView,
+  after: ModelView,
+  twins: Twins,
+  differ: Differ,
+): readonly NodeDiff[] {
+  const kept = new Set(twins.values())
+  return [
+    ...after.nodes.map((node): NodeDiff => {
+      const twin = twins.get(node)
+      const { kind, op, name } = node
+      const parameters = parameterDiffs(twin, node, differ)
+      const key = keyAfter(node, twin)
+      if (!twin) return { key, kind, op, name, status: 'inserted', after: node, parameters }
+      const status = statusOf(twin, node, parameters)
+      return { key, kind, op, name, status, before: twin, after: node, parameters }
+    }),
+    ...before.nodes
+      .filter((node) => !kept.has(node))
+      .map((node): NodeDiff => {
+        const { kind, op, name } = node
+        const parameters = parameterDiffs(node, undefined, differ)
+        return { key: keyBefore(node), kind, op, name, status: 'removed', before: node, parameters }
+      }),
+  ]
+}
+
+/** The edges of both graphs, those that connect the same once. */
+class EdgeUnion {
+  readonly #ends: { readonly inputs: readonly End[]; readonly outputs: readonly End[] }
+  readonly #edges = new Map<string, { -readonly [K in keyof EdgeDiff]: EdgeDiff[K] }>()
+
+  constructor(ends: { readonly inputs: readonly End[]; readonly outputs: readonly End[] }) {
+    this.#ends = ends
   }
 
-  for (const node of before.nodes) keyBefore.set(node.id, `b:${node.id}`)
-  for (const node of after.nodes) {
-    const twin = matches.get(node)
-    keyAfter.set(node.id, twin ? `b:${twin.id}` : `a:${node.id}`)
-  }
-  const twinOf = new Map([...matches].map(([b, a]) => [a, b]))
-  for (const node of after.nodes) {
-    const twin = matches.get(node)
-    const parameters = parameterDiffs(twin, node, differ)
-    nodes.push({
-      key: keyAfter.get(node.id)!,
-      kind: node.kind,
-      op: node.op,
-      name: node.name,
-      status: twin === undefined ? 'inserted' : statusOf(twin, node, parameters),
-      ...(twin === undefined ? {} : { before: twin }),
-      after: node,
-      parameters,
-    })
-  }
-  for (const node of before.nodes) {
-    if (twinOf.has(node)) continue
-    nodes.push({
-      key: keyBefore.get(node.id)!,
-      kind: node.kind,
-      op: node.op,
-      name: node.name,
-      status: 'removed',
-      before: node,
-      parameters: parameterDiffs(node, undefined, differ),
-    })
+  get all(): readonly EdgeDiff[] {
+    return [...this.#edges.values()]
   }
 
-  const edges = new Map<string, { -readonly [K in keyof EdgeDiff]: EdgeDiff[K] }>()
-  const addEdges = (view: ModelView, keys: Map<string, string>, side: Side) => {
-    const producer = new Map<string, string>()
+  add(view: ModelView, side: Side, keyOf: (node: NodeView) => string): void {
     const own = side === 'before' ? 0 : 1
-    for (const end of ends.inputs) {
+    const producer = new Map<string, string>()
+    for (const end of this.#ends.inputs) {
       const name = end[own]
-      if (name !== undefined) producer.set(name, `input:${end[0] ?? name}`)
+      if (name !== undefined) producer.set(name, keyOfEnd('input', end))
     }
     for (const node of view.nodes)
-      for (const output of node.outputs) producer.set(output, keys.get(node.id)!)
-    const add = (value: string, to: string) => {
+      for (const output of node.outputs) producer.set(output, keyOf(node))
+    const connect = (value: string, to: string) => {
       const from = producer.get(value)
-      if (from === undefined) return
-      const id = `${from}\n${to}`
-      const edge = edges.get(id) ?? { from, to, inBefore: false, inAfter: false }
-      if (side === 'before') edge.inBefore = true
-      else edge.inAfter = true
-      const shape = view.shapes.get(value)
-      if (shape !== undefined && edge[side] === undefined) edge[side] = shape
-      edges.set(id, edge)
+      if (from !== undefined) this.#connect(from, to, side, view.shapes.get(value))
     }
-    for (const node of view.nodes) for (const input of node.inputs) add(input, keys.get(node.id)!)
-    for (const end of ends.outputs) {
+    for (const node of view.nodes) for (const input of node.inputs) connect(input, keyOf(node))
+    for (const end of this.#ends.outputs) {
       const name = end[own]
-      if (name !== undefined) add(name, `output:${end[0] ?? name}`)
+      if (name !== undefined) connect(name, keyOfEnd('output', end))
     }
   }
-  addEdges(before, keyBefore, 'before')
-  addEdges(after, keyAfter, 'after')
 
-  const counts: Record<Status, number> = {
-    same: 0,
-    widened: 0,
-    changed: 0,
-    inserted: 0,
-    removed: 0,
+  #connect(from: string, to: string, side: Side, shape: string | undefined): void {
+    const id = `${from}\n${to}`
+    const edge = this.#edges.get(id) ?? { from, to, inBefore: false, inAfter: false }
+    if (side === 'before') edge.inBefore = true
+    else edge.inAfter = true
+    if (shape !== undefined && edge[side] === undefined) edge[side] = shape
+    this.#edges.set(id, edge)
   }
-  for (const node of nodes)
-    if (node.kind !== 'input' && node.kind !== 'output') counts[node.status]++
-  return { nodes, edges: [...edges.values()], counts }
 }
 
 /** Inputs, or outputs, of both models: those of one name, and then as they lie. */
-function endsOf(
-  before: readonly ValueView[],
-  after: readonly ValueView[],
-): readonly (readonly [before: string | undefined, after: string | undefined])[] {
+function endsOf(before: readonly ValueView[], after: readonly ValueView[]): readonly End[] {
   const [a, b] = [before.map(({ name }) => name), after.map(({ name }) => name)]
   const onlyAfter = b.filter((name) => !a.includes(name))
   return [
@@ -183,7 +197,7 @@ function endsOf(
 function parameterDiffs(
   before: NodeView | undefined,
   after: NodeView | undefined,
-  differ: (before: ParameterView, after: ParameterView) => boolean,
+  differ: Differ,
 ): ParameterDiff[] {
   const length = Math.max(before?.parameters.length ?? 0, after?.parameters.length ?? 0)
   return Array.from({ length }, (_, i) => {
