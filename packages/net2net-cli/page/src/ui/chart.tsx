@@ -1,17 +1,23 @@
 /** Lines on a canvas, redrawn as they grow: uPlot, in the page's colours. Drag to zoom; every arm is read off at the pointer. */
-import { type ReadonlySignal, useSignal } from '@preact/signals'
+import { type ReadonlySignal, signal, useSignal } from '@preact/signals'
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks'
-import uPlot from 'uplot'
-import 'uplot/dist/uPlot.min.css'
+import type uPlot from 'uplot'
 import { t } from '../text/text.ts'
 import type { ChartFormat } from './chart-formats.ts'
 import { later } from './later.ts'
 import { type Line, valuesAt } from './line.ts'
 import { reaching } from './places.ts'
-import { plotOptions, type Range } from './plot-options.ts'
+import type { Range } from './plot-options.ts'
 import { saveAs } from './save.ts'
 import { textScale } from './text-scale.ts'
 import { colours } from './theme.tsx'
+
+/** What draws charts, as soon as it is loaded. */
+const drawing = signal<typeof import('./plot.ts') | undefined>(undefined)
+
+async function loadDrawing(): Promise<void> {
+  drawing.value ??= await import('./plot.ts')
+}
 
 interface ChartProps {
   readonly title: string
@@ -45,42 +51,41 @@ export function Chart(props: ChartProps) {
 
   const draw = () => {
     const element = holder.current!
+    if (!drawing.value) return
     if (drawn.current?.key === key) {
       drawn.current.plot.setData(data)
       return
     }
     drawn.current?.plot.destroy()
-    const plot = new uPlot(
-      plotOptions({
-        lines,
-        xLabel,
-        span,
-        logarithmic: logarithmic.value,
-        format,
-        ...size(),
-        zoom: () => zoom.peek(),
-        onZoom: (range) => {
-          zoom.value = range
-        },
-        onPoint: (x, left) => {
-          pointed.value = x === undefined ? undefined : { x, right: left > element.clientWidth / 2 }
-        },
-      }),
-      data,
-      element,
-    )
-    drawn.current = { key, plot }
+    const chart = {
+      lines,
+      xLabel,
+      span,
+      logarithmic: logarithmic.value,
+      format,
+      ...size(),
+      zoom: () => zoom.peek(),
+      onZoom: (range: Range | undefined) => {
+        zoom.value = range
+      },
+      onPoint: (x: number | undefined, left: number) => {
+        pointed.value = x === undefined ? undefined : { x, right: left > element.clientWidth / 2 }
+      },
+    }
+    drawn.current = { key, plot: drawing.value.plot(chart, data, element) }
   }
   // While its view is hidden, it stays as it was. (Cleanups of useEffect run after the next paint; by then a frame or a task has
   // asked for the element that is gone.)
   useLayoutEffect(
     () => (isShown.value ? later(draw) : undefined),
-    [isShown.value, key, data, zoom.value],
+    [isShown.value, drawing.value, key, data, zoom.value],
   )
   useLayoutEffect(() => {
     const observer = new ResizeObserver(([entry]) => {
       isShown.value = entry!.contentRect.width > 0
-      if (isShown.value) drawn.current?.plot.setSize(size())
+      if (!isShown.value) return
+      void loadDrawing()
+      drawn.current?.plot.setSize(size())
     })
     observer.observe(holder.current!)
     return () => {

@@ -13,7 +13,8 @@ wholeSteps.sort((a, b) => a - b)
 
 export type Range = readonly [number, number]
 
-export function plotOptions(chart: {
+/** A chart as it is to be drawn. */
+export interface PlottedChart {
   readonly lines: readonly Line[]
   readonly xLabel: string
   readonly span: Range
@@ -26,17 +27,10 @@ export function plotOptions(chart: {
   readonly onZoom: (range: Range | undefined) => void
   /** Told the x value that the pointer is at, and where that is; undefined where it is at nothing. */
   readonly onPoint: (x: number | undefined, left: number) => void
-}): uPlot.Options {
-  const { lines, xLabel, span, logarithmic, format, width, height } = chart
-  const scale = textScale()
-  const font = `${12 * scale}px "Inter Variable", system-ui, sans-serif`
-  const axis: uPlot.Axis = {
-    stroke: colour('muted'),
-    font,
-    labelFont: font,
-    grid: { stroke: colour('line'), width: 1 },
-    ticks: { stroke: colour('line'), width: 1, size: 5 },
-  }
+}
+
+export function plotOptions(chart: PlottedChart): uPlot.Options {
+  const { lines, xLabel, width, height } = chart
   return {
     width,
     height,
@@ -57,90 +51,107 @@ export function plotOptions(chart: {
     },
     // The line that the pointer is at stands out.
     focus: { alpha: 0.35 },
-    scales: {
-      x: {
-        time: false,
-        // Not what uPlot suggests: of a single point at 0 it makes a hundred.
-        range: ({ data: [xs] }) => {
-          const [low, high] = chart.zoom() ?? reaching(span, xs)
-          return [low, high]
-        },
-      },
-      y: logarithmic
-        ? { distr: 3, log: 10, range: (_, low, high) => [(low ?? 0.1) / 1.2, (high ?? 1) * 1.2] }
-        : { range: (_, low, high) => padded(low, high) },
-    },
-    axes: [
-      {
-        ...axis,
-        label: xLabel,
-        labelSize: 22 * scale,
-        size: 34 * scale,
-        space: 55 * scale,
-        // Steps, images and epochs are whole.
-        incrs: wholeSteps,
-        values: (_, values) => values.map((value) => (value === null ? '' : compact(value))),
-      },
-      {
-        ...axis,
-        size: 62 * scale,
-        // uPlot's own never end where a logarithmic scale does not start at a power of ten.
-        ...(logarithmic
-          ? {
-              splits: (_: uPlot, __: number, low: number, high: number) =>
-                logarithmicTicks(low, high),
-              filter: (_: uPlot, splits: number[]) => splits,
-            }
-          : {}),
-        values: (_, values) => tickTexts(values, format),
-      },
-    ],
-    series: [
-      { label: xLabel },
-      ...lines.flatMap((line): uPlot.Series[] => {
-        const stroke = colour(line.colour)
-        const faint = colour(line.colour, 0.38)
-        const main: uPlot.Series = {
-          label: line.label,
-          stroke,
-          width: 2,
-          dash: [...line.dash],
-          spanGaps: true,
-          points: {
-            show: line.marks === true,
-            size: 7,
-            fill: line.hollow ? colour('surface') : stroke,
-          },
-        }
-        if (!line.raw) return [main]
-        const raw: uPlot.Series = {
-          label: `${line.label}, single steps`,
-          stroke: faint,
-          paths: () => null,
-          points: { show: true, size: 3.4, width: 0, fill: faint },
-        }
-        return [raw, main]
-      }),
-    ],
+    scales: scalesOf(chart),
+    axes: axesOf(chart),
+    series: [{ label: xLabel }, ...lines.flatMap(seriesOf)],
     legend: { show: false },
-    hooks: {
-      draw: [drawGrowth, (plot) => drawEnds(plot, lines)],
-      setCursor: [
-        ({ cursor: { idx, left = -1 }, data }) =>
-          chart.onPoint(typeof idx === 'number' && left >= 0 ? data[0][idx] : undefined, left),
-      ],
-      setSelect: [
-        (plot) => {
-          const { left, width: wide } = plot.select
-          if (wide < 6) return
-          const [low, high] = [plot.posToVal(left, 'x'), plot.posToVal(left + wide, 'x')]
-          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false)
-          chart.onZoom([low, high])
-        },
-      ],
-    },
+    hooks: hooksOf(chart),
   }
 }
+
+const scalesOf = ({ span, logarithmic, zoom }: PlottedChart): uPlot.Scales => ({
+  x: {
+    time: false,
+    // Not what uPlot suggests: of a single point at 0 it makes a hundred.
+    range: ({ data: [xs] }) => {
+      const [low, high] = zoom() ?? reaching(span, xs)
+      return [low, high]
+    },
+  },
+  y: logarithmic
+    ? { distr: 3, log: 10, range: (_, low, high) => [(low ?? 0.1) / 1.2, (high ?? 1) * 1.2] }
+    : { range: (_, low, high) => padded(low, high) },
+})
+
+function axesOf({ xLabel, logarithmic, format }: PlottedChart): uPlot.Axis[] {
+  const scale = textScale()
+  const font = `${12 * scale}px "Inter Variable", system-ui, sans-serif`
+  const axis: uPlot.Axis = {
+    stroke: colour('muted'),
+    font,
+    labelFont: font,
+    grid: { stroke: colour('line'), width: 1 },
+    ticks: { stroke: colour('line'), width: 1, size: 5 },
+  }
+  return [
+    {
+      ...axis,
+      label: xLabel,
+      labelSize: 22 * scale,
+      size: 34 * scale,
+      space: 55 * scale,
+      // Steps, images and epochs are whole.
+      incrs: wholeSteps,
+      values: (_, values) => values.map((value) => (value === null ? '' : compact(value))),
+    },
+    {
+      ...axis,
+      size: 62 * scale,
+      // uPlot's own never end where a logarithmic scale does not start at a power of ten.
+      ...(logarithmic
+        ? {
+            splits: (_: uPlot, __: number, low: number, high: number) =>
+              logarithmicTicks(low, high),
+            filter: (_: uPlot, splits: number[]) => splits,
+          }
+        : {}),
+      values: (_, values) => tickTexts(values, format),
+    },
+  ]
+}
+
+/** A line, and the single values behind it where it has any. */
+function seriesOf(line: Line): readonly uPlot.Series[] {
+  const stroke = colour(line.colour)
+  const faint = colour(line.colour, 0.38)
+  const main: uPlot.Series = {
+    label: line.label,
+    stroke,
+    width: 2,
+    dash: [...line.dash],
+    spanGaps: true,
+    points: {
+      show: line.marks === true,
+      size: 7,
+      fill: line.hollow ? colour('surface') : stroke,
+    },
+  }
+  if (!line.raw) return [main]
+  const raw: uPlot.Series = {
+    label: `${line.label}, single steps`,
+    stroke: faint,
+    paths: () => null,
+    points: { show: true, size: 3.4, width: 0, fill: faint },
+  }
+  return [raw, main]
+}
+
+const hooksOf = ({ lines, onPoint, onZoom }: PlottedChart): uPlot.Hooks.Arrays => ({
+  draw: [drawGrowth, (plot) => drawEnds(plot, lines)],
+  setCursor: [
+    ({ cursor: { idx, left = -1 }, data }) =>
+      onPoint(typeof idx === 'number' && left >= 0 ? data[0][idx] : undefined, left),
+  ],
+  setSelect: [
+    (plot) => {
+      const { left, width: wide } = plot.select
+      if (wide < 6) return
+      const [low, high] = [plot.posToVal(left, 'x'), plot.posToVal(left + wide, 'x')]
+      plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false)
+      onZoom([low, high])
+    },
+  ],
+})
 
 /** 192,000 as 192k: long numbers run into one another. */
 const compact = (value: number): string =>

@@ -1,0 +1,8 @@
+/** Draws charts by uPlot. Loaded with the first chart that comes into view, for it is a fifth of the page. */
+import uPlot from 'uplot'
+import 'uplot/dist/uPlot.min.css'
+import { type PlottedChart, plotOptions } from './plot-options.ts'
+
+/** A chart in an element. It is drawn anew as its data change. */
+export const plot = (chart: PlottedChart, data: uPlot.AlignedData, element: HTMLElement): uPlot =>
+  new uPlot(plotOptions(chart), data, element)
