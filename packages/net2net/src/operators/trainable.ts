@@ -18,12 +18,12 @@
  * Running statistics are never parameters, nor is what is not floating-point, nor are ones and zeros
  * that an exporter put in the place of a scale and a shift. Whoever trains may name others.
  */
-import { capturedValues } from '../model/links.ts'
-import { type Metadata, type Model, type Node, requiredInputs } from '../model/model.ts'
+import type { Metadata, Model } from '../model/model.ts'
 import { isFloat } from '../tensor/dtype.ts'
 import { elementCount, type LazyTensor, readInto, toNumbers } from '../tensor/tensor.ts'
 import { inferModel } from './inference.ts'
 import { operatorOf } from './table.ts'
+import { type OperandUse, UsesOfConstants } from './uses-of-constants.ts'
 
 /** Key of PyTorch's exporter: what a constant was in the program that was exported. */
 const KIND = 'pkg.torch.export.graph_signature.InputSpec.kind'
@@ -83,7 +83,11 @@ export function trainableConstants(model: Model): TrainableConstants {
   const metadata = metadataOf(model)
   const statistics = storedStatistics(model)
   const isMarked = isMarkedBy(metadata)
-  const uses = usesOf(model, constants)
+  const uses = new UsesOfConstants(model, constants, (name) => {
+    const tensor = constants.get(name)
+    const isNamed = model.graph.initializers.has(name) && !name.startsWith(INVENTED)
+    return tensor !== undefined && !isNamed && isFiller(tensor)
+  })
   const isStored = (name: string) => model.graph.initializers.has(name)
   // Some files keep all weights in Constant nodes.
   const storesWeights = [...uses.own].some(
@@ -109,7 +113,7 @@ export function trainableConstants(model: Model): TrainableConstants {
       if (!isFixed) parameters.push(name)
     } else if (use && isMarked) {
       // Sizes of values are among the sources too.
-      const constant = sources.filter((source) => !uses.computed.has(source))
+      const constant = sources.filter((source) => !uses.isComputed(source))
       const isKnown = isTable(tensor) || elementCount(tensor.dims) === 1
       if (isKnown && constant.length > 0)
         left.push({ name, reason: `the exporter computed it from ${constant.join(', ')}` })
@@ -160,130 +164,6 @@ function metadataOf({ graph }: Model): ReadonlyMap<string, Metadata> {
   for (const [name, { metadata }] of graph.initializers)
     if (metadata) found.set(name, new Map([...(found.get(name) ?? []), ...metadata]))
   return found
-}
-
-interface OperandUse {
-  readonly kind: 'bias' | 'scale' | 'entries'
-  /** Of the value that it meets, where it is known. */
-  readonly rank: number | undefined
-  /** Is it the scale or the shift of a normalization that has none of its own? */
-  readonly isAffine: boolean
-}
-
-interface Uses {
-  /** Constants that are parameters of operators, or that such are computed from. */
-  readonly own: ReadonlySet<string>
-  /** Of these, the tables of which entries are looked up. */
-  readonly lookedUp: ReadonlySet<string>
-  /** Constants that meet values of the network otherwise. */
-  readonly operands: ReadonlyMap<string, OperandUse>
-  /** Values that nodes compute. */
-  readonly computed: ReadonlySet<string>
-}
-
-function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses {
-  const { graph } = model
-  const infos = inferModel(model)
-  const producers = new Map<string, Node>()
-  /** Values that depend on nothing that the model is given. */
-  const fixed = new Set(graph.initializers.keys())
-  /** Values that carry what the model computes with: its float inputs, and what was looked up. */
-  const signals = new Set<string>()
-  /** Signals that no layer has touched. */
-  const raw = new Set<string>()
-  for (const { name, type } of requiredInputs(graph)) {
-    const dtype = type.kind === 'tensor' ? type.dtype : undefined
-    // Images come as bytes too; other integers count, name or place.
-    const isSignal = dtype === undefined || isFloat(dtype) || dtype === 'uint8' || dtype === 'int8'
-    if (!isSignal) continue
-    signals.add(name)
-    raw.add(name)
-  }
-  const toProbabilities = new Set(
-    graph.nodes.filter((node) => operatorOf(node)?.training?.link).map((node) => node.inputs[0]!),
-  )
-  const own = new Set<string>()
-  const lookedUp = new Set<string>()
-  const operands = new Map<string, OperandUse>()
-  /** What layers compute with weights of their own, moved or scaled since. */
-  const ofLayers = new Set<string>()
-  /** What normalizations compute with ones and zeros in the place of a scale and a shift, moved or scaled since. */
-  const plain = new Set<string>()
-  /** The float constants that a value is computed from, `through` nodes for which that holds. */
-  const sources = (name: string, through: (node: Node) => boolean): readonly string[] => {
-    if (constants.has(name)) return [name]
-    const node = producers.get(name)
-    if (!node || !through(node)) return []
-    const facet = operatorOf(node)?.growth?.normalization
-    return node.inputs.flatMap((input, i) =>
-      input === '' || i === facet?.mean || i === facet?.variance ? [] : sources(input, through),
-    )
-  }
-  const isFillerAt = (name: string): boolean => {
-    const tensor = constants.get(name)
-    const isNamed = graph.initializers.has(name) && !name.startsWith(INVENTED)
-    return tensor !== undefined && !isNamed && isFiller(tensor)
-  }
-  const isLarge = (name: string) => elementCount(constants.get(name)!.dims) > 1
-
-  for (const node of graph.nodes) {
-    const operator = operatorOf(node)
-    const inputs = [...node.inputs, ...capturedValues(node)].filter((name) => name !== '')
-    const given = inputs.filter((name) => !fixed.has(name))
-    const met = given.filter((name) => signals.has(name))
-    const weights = (operator?.training?.parameters ?? []).filter((i) =>
-      fixed.has(node.inputs[i] ?? ''),
-    )
-    for (const name of node.outputs) producers.set(name, node)
-    if (given.length === 0) for (const name of node.outputs) fixed.add(name)
-
-    for (const i of weights) {
-      const name = node.inputs[i]!
-      const dims = infos.get(name)?.shape ?? []
-      // What multiplies numbers that no signal gave (positions, say) is a weight only as a matrix.
-      if (met.length === 0 && dims.filter((dim) => dim !== 1).length < 2) continue
-      if (given.length === 0 && operator?.growth?.layer) continue
-      for (const source of sources(name, isDifferentiable))
-        if (source === name || isLarge(source)) own.add(source)
-      if (met.length === 0 && constants.has(name)) lookedUp.add(name)
-    }
-    const kind = operator?.training?.operand
-    if (kind && met.length > 0 && !met.every((name) => raw.has(name)))
-      for (const name of node.inputs.filter((input) => fixed.has(input)))
-        for (const source of sources(name, isMoved)) {
-          // Of attention, say: what is added to the product of two signals. A layer's bias may come before a softmax, too.
-          const isBiasOfScores =
-            node.outputs.some((output) => toProbabilities.has(output)) && !ofLayers.has(met[0]!)
-          const rank = isBiasOfScores ? undefined : infos.get(met[0]!)?.shape?.length
-          const isAffine = met.length === 1 && plain.has(met[0]!)
-          if (!operands.has(source)) operands.set(source, { kind, rank, isAffine })
-        }
-
-    const passes = met.length === 1 && (isMoved(node) || kind !== undefined)
-    const isOwn = weights.length > 0 && met.length > 0
-    const isFilled = isOwn && weights.every((i) => isFillerAt(node.inputs[i]!))
-    if ((isOwn && operator?.growth?.layer) || (passes && ofLayers.has(met[0]!)))
-      for (const name of node.outputs) ofLayers.add(name)
-    if (isFilled || (passes && plain.has(met[0]!))) for (const name of node.outputs) plain.add(name)
-    if (met.length === 0 && (weights.length === 0 || given.length === 0)) continue
-    for (const name of node.outputs) {
-      const { dtype } = infos.get(name) ?? {}
-      if (dtype !== undefined && !isFloat(dtype)) continue
-      signals.add(name)
-      if (weights.length === 0 && met.every((input) => raw.has(input))) raw.add(name)
-    }
-  }
-  return { own, lookedUp, operands, computed: new Set(producers.keys()) }
-}
-
-const isDifferentiable = (node: Node): boolean =>
-  typeof operatorOf(node)?.gradient === 'function' && node.inputs.length > 0
-
-/** Does the node only move, repeat or scale the elements of its first input? */
-const isMoved = (node: Node): boolean => {
-  const { scaling, training } = operatorOf(node) ?? { scaling: 'none' }
-  if (scaling === 'none' || training?.operand) return false
-  return scaling === 'view' || scaling.linear
 }
 
 /** Beyond this, a number that is added shuts something out. */
