@@ -94,98 +94,146 @@ export async function stage(
   file: string,
   options: StageOptions = {},
 ): Promise<StagedModel> {
-  const { force, signal, beside = new Map() } = options
-  stopIfAborted(file, signal)
-  await refuseExisting(file, force)
+  stopIfAborted(file, options.signal)
+  await refuseExisting(file, options.force)
   const plans = planFiles(model, file, options.externalData)
-  const parts = plans.flatMap(({ pieces }) => pieces.map(({ part }) => part))
-  const total = parts.reduce((sum, part) => sum + part.byteLength, 0)
-  const partWriter = new PartWriter(parts)
-  const files = new AtomicFiles({ force })
-  const writers: Writer[] = []
-  const besides = new Map<string, FileSource>()
-  let written = 0
-  let isDiscarded = false
-  const onProgress = (bytes: number) => {
-    written += bytes
-    options.onProgress?.(written, total)
-    stopIfAborted(file, signal)
-    if (isDiscarded) throw interrupted(file)
-  }
-  const late = largeWeights(model)
-  const write = async (isLate: boolean) => {
-    for (const { file, plan, source } of writers)
-      for (const { at, part } of plan.pieces) {
-        if (late.has(part) !== isLate) continue
-        await file.seek(at)
-        await partWriter.write(file, part, {
-          onProgress,
-          ...(source && { onArrival: (bytes) => source.arrived(bytes) }),
-        })
-      }
-  }
-  const end = async () => {
-    for (const source of besides.values()) source.close()
-    await partWriter.end()
-    await files.discard()
-  }
-  try {
-    for (const [i, plan] of plans.entries()) {
-      // The model comes last: it is there only if all the others are.
-      if (i === plans.length - 1)
-        for (const [name, content] of beside)
-          besides.set(name, await writtenSource(await files.create(name), content))
-      writers.push({ file: await files.create(plan.file), plan })
-    }
-    await write(false)
-    for (const writer of writers) writer.source = await sourceOf(writer, late)
-  } catch (cause) {
-    await end()
-    throw cause
-  }
-  const sources = writers.map(({ source }) => source!)
-  const writing = write(true)
-    .catch((cause) => {
-      for (const source of sources) source.fail(cause)
-      throw cause
-    })
-    .finally(() => partWriter.end())
-  // The error reaches callers that read or publish. Callers that do neither need not handle it.
-  writing.catch(() => undefined)
-  let decoded: Model | undefined
-  let isPublished = false
-  const discard = async () => {
-    if (isPublished) return
-    isDiscarded = true
-    await writing.catch(() => undefined)
-    for (const source of sources) source.close()
-    await end()
-  }
-  return {
-    beside: besides,
-    get model() {
-      decoded ??= decodeSource(sources.at(-1)!, {
-        name: file,
-        openExternal: placedIn(sources.length > 1 ? sources[0] : undefined),
-      })
-      return decoded
-    },
-    async publish() {
-      await writing
-      stopIfAborted(file, signal)
-      await files.publish()
-      isPublished = true
-    },
-    discard,
-    [Symbol.asyncDispose]: discard,
-  }
+  const writing = new Writing(file, plans, largeWeights(model), options)
+  return writing.begin()
 }
 
+/** A file, and what is to be written to it. */
 interface Writer {
   readonly file: AtomicFile
   readonly plan: FilePlan
-  /** What reads the file meanwhile. */
-  source?: PendingSource
+}
+
+/** The files of a model while they are written under temporary names. */
+class Writing {
+  readonly #file: string
+  readonly #plans: readonly FilePlan[]
+  /** What is written last. */
+  readonly #late: ReadonlySet<unknown>
+  readonly #options: StageOptions
+  readonly #files: AtomicFiles
+  readonly #partWriter: PartWriter
+  readonly #total: number
+  readonly #writers: Writer[] = []
+  readonly #beside = new Map<string, FileSource>()
+  #written = 0
+  #isDiscarded = false
+
+  constructor(
+    file: string,
+    plans: readonly FilePlan[],
+    late: ReadonlySet<unknown>,
+    options: StageOptions,
+  ) {
+    this.#file = file
+    this.#plans = plans
+    this.#late = late
+    this.#options = options
+    this.#files = new AtomicFiles({ force: options.force })
+    const parts = plans.flatMap(({ pieces }) => pieces.map(({ part }) => part))
+    this.#total = parts.reduce((sum, part) => sum + part.byteLength, 0)
+    this.#partWriter = new PartWriter(parts)
+  }
+
+  /** Writes all but what is late; that follows meanwhile. */
+  async begin(): Promise<StagedModel> {
+    try {
+      await this.#create()
+      await this.#write(false)
+      const sources: PendingSource[] = []
+      for (const writer of this.#writers) sources.push(await sourceOf(writer, this.#late))
+      return this.#staged(sources)
+    } catch (cause) {
+      await this.#end()
+      throw cause
+    }
+  }
+
+  async #create(): Promise<void> {
+    for (const [i, plan] of this.#plans.entries()) {
+      // The model comes last: it is there only if all the others are.
+      if (i === this.#plans.length - 1)
+        for (const [name, content] of this.#options.beside ?? [])
+          this.#beside.set(name, await writtenSource(await this.#files.create(name), content))
+      this.#writers.push({ file: await this.#files.create(plan.file), plan })
+    }
+  }
+
+  /** @param sources of the files that are read meanwhile */
+  async #write(isLate: boolean, sources: readonly PendingSource[] = []): Promise<void> {
+    for (const [i, { file, plan }] of this.#writers.entries()) {
+      const source = sources[i]
+      for (const { at, part } of plan.pieces) {
+        if (this.#late.has(part) !== isLate) continue
+        await file.seek(at)
+        await this.#partWriter.write(file, part, {
+          onProgress: (bytes) => this.#progress(bytes),
+          ...(source && { onArrival: (bytes) => source.arrived(bytes) }),
+        })
+      }
+    }
+  }
+
+  #progress(bytes: number): void {
+    this.#written += bytes
+    this.#options.onProgress?.(this.#written, this.#total)
+    stopIfAborted(this.#file, this.#options.signal)
+    if (this.#isDiscarded) throw interrupted(this.#file)
+  }
+
+  async #end(): Promise<void> {
+    for (const source of this.#beside.values()) source.close()
+    await this.#partWriter.end()
+    await this.#files.discard()
+  }
+
+  async #writeLate(sources: readonly PendingSource[]): Promise<void> {
+    try {
+      await this.#write(true, sources)
+    } catch (cause) {
+      for (const source of sources) source.fail(cause)
+      throw cause
+    } finally {
+      await this.#partWriter.end()
+    }
+  }
+
+  #staged(sources: readonly PendingSource[]): StagedModel {
+    const writing = this.#writeLate(sources)
+    // The error reaches callers that read or publish. Callers that do neither need not handle it.
+    writing.catch(() => undefined)
+    const file = this.#file
+    let decoded: Model | undefined
+    let isPublished = false
+    const discard = async () => {
+      if (isPublished) return
+      this.#isDiscarded = true
+      await writing.catch(() => undefined)
+      for (const source of sources) source.close()
+      await this.#end()
+    }
+    return {
+      beside: this.#beside,
+      get model() {
+        decoded ??= decodeSource(sources.at(-1)!, {
+          name: file,
+          openExternal: placedIn(sources.length > 1 ? sources[0] : undefined),
+        })
+        return decoded
+      },
+      publish: async () => {
+        await writing
+        stopIfAborted(file, this.#options.signal)
+        await this.#files.publish()
+        isPublished = true
+      },
+      discard,
+      [Symbol.asyncDispose]: discard,
+    }
+  }
 }
 
 async function sourceOf({ file, plan }: Writer, late: ReadonlySet<unknown>) {
