@@ -1,4 +1,4 @@
-/** Draws charts by uPlot. Loaded with the first chart that comes into view, for it is a fifth of the page. */
+/** Draws charts by uPlot, which would be a quarter of the script that the page starts with. Loaded with the first chart that comes into view. */
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { type PlottedChart, plotOptions } from './plot-options.ts'
