@@ -40,15 +40,8 @@ export interface SoftmaxCrossEntropyOptions {
 
 export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): Loss {
   const { target: form = 'indices', labelSmoothing = 0, classWeights, ignoredLabel } = options
+  mustHold(options)
   const isWeighted = classWeights !== undefined || ignoredLabel !== undefined
-  if (isWeighted && form === 'one-hot')
-    throw usageError('Class weights and ignored labels are for targets that are indices.')
-  if (classWeights?.some((weight) => !(weight >= 0 && Number.isFinite(weight))))
-    throw usageError(`Class weights must be numbers that are not negative: ${classWeights}.`)
-  if (ignoredLabel !== undefined && !Number.isInteger(ignoredLabel))
-    throw usageError(`The label to ignore must be a whole number, not ${ignoredLabel}.`)
-  if (!(labelSmoothing >= 0 && labelSmoothing < 1))
-    throw usageError(`Label smoothing must be in [0, 1), not ${labelSmoothing}.`)
   const axisOf = (shape: Shape, classAxis: number | undefined, given: Shape | undefined) =>
     classAxisOf(shape, options.axis ?? classAxis, given)
   return {
@@ -80,63 +73,89 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
       const targetShape = form === 'indices' ? emitter.info(target).shape : undefined
       const axis = axisOf(shape, classAxis, targetShape)
       const classes = classesOf(shape, axis)
-      const axes = emitter.constant(int64([axis]))
-      const over = (op: string, value: string) => emitter.op(op, [value, axes], { keepdims: 1 })
-
       const indices = form === 'indices' ? emitter.op('Cast', [target], { to: 6 }) : undefined
-      if ((isWeighted || weights !== undefined) && indices !== undefined)
-        return emitWeighted({
-          emitter,
-          prediction,
-          indices,
-          shape,
-          axis,
-          classes,
-          labelSmoothing,
-          classWeights,
-          weights,
-          ignored: ignoredLabel,
-          oneHot: (value) => oneHot(emitter, value, axis, classes, shape),
-        })
-      const shifted = emitter.op('Sub', [prediction, over('ReduceMax', prediction)])
-      const exponentials = emitter.op('Exp', [shifted])
-      const sums = over('ReduceSum', exponentials)
-      const samples = countOf(emitter, indices ?? sums)
-      const correct = () => {
-        const best = (value: string) => emitter.op('ArgMax', [value], { axis, keepdims: 0 })
-        return countEqual(
-          emitter,
-          emitter.op('Cast', [best(prediction)], { to: 6 }),
-          indices ?? emitter.op('Cast', [best(target)], { to: 6 }),
-        )
-      }
-      const isSparse = isCpu(emitter.target) && classes >= manyClasses && labelSmoothing === 0
-      if (indices !== undefined && isSparse) {
-        const rows = { emitter, indices, axis, shifted, exponentials, sums, samples }
-        return { ...emitByEntries(rows), correct }
-      }
-      const given = indices === undefined ? target : oneHot(emitter, indices, axis, classes, shape)
-      const smooth =
-        labelSmoothing === 0
-          ? given
-          : emitter.op('Add', [
-              emitter.op('Mul', [given, number(emitter, 1 - labelSmoothing)]),
-              number(emitter, labelSmoothing / classes),
-            ])
-      const logarithms = emitter.op('Sub', [shifted, emitter.op('Log', [sums])])
-      const total = sumOf(emitter, emitter.op('Mul', [smooth, logarithms]))
-      return {
-        loss: emitter.op('Neg', [emitter.op('Div', [total, samples])]),
-        gradient() {
-          const softmax = emitter.op('Div', [exponentials, sums])
-          // One-hot from indices sums to 1; a given distribution need not.
-          const weighted =
-            form === 'indices' ? softmax : emitter.op('Mul', [softmax, over('ReduceSum', smooth)])
-          return emitter.op('Div', [emitter.op('Sub', [weighted, smooth]), samples])
-        },
-        correct,
-      }
+      const scores = { emitter, prediction, shape, axis, classes, labelSmoothing }
+      return indices !== undefined && (isWeighted || weights !== undefined)
+        ? emitWeighted({
+            ...scores,
+            indices,
+            classWeights,
+            weights,
+            ignored: ignoredLabel,
+            oneHot: (value) => oneHot(emitter, value, axis, classes, shape),
+          })
+        : emitMean({ ...scores, target, indices })
     },
+  }
+}
+
+/** @throws usage for options that make no sense */
+function mustHold(options: SoftmaxCrossEntropyOptions): void {
+  const { target, labelSmoothing = 0, classWeights, ignoredLabel } = options
+  if (target === 'one-hot' && (classWeights !== undefined || ignoredLabel !== undefined))
+    throw usageError('Class weights and ignored labels are for targets that are indices.')
+  if (classWeights?.some((weight) => !(weight >= 0 && Number.isFinite(weight))))
+    throw usageError(`Class weights must be numbers that are not negative: ${classWeights}.`)
+  if (ignoredLabel !== undefined && !Number.isInteger(ignoredLabel))
+    throw usageError(`The label to ignore must be a whole number, not ${ignoredLabel}.`)
+  if (!(labelSmoothing >= 0 && labelSmoothing < 1))
+    throw usageError(`Label smoothing must be in [0, 1), not ${labelSmoothing}.`)
+}
+
+interface Scores {
+  readonly emitter: Emitter
+  readonly prediction: string
+  readonly target: string
+  /** int32, without the axis of the classes; undefined where the target is a distribution per sample. */
+  readonly indices: string | undefined
+  readonly shape: Shape
+  readonly axis: number
+  readonly classes: number
+  readonly labelSmoothing: number
+}
+
+/** The mean over all predictions. */
+function emitMean(scores: Scores): EmittedLoss {
+  const { emitter, prediction, target, indices, shape, axis, classes, labelSmoothing } = scores
+  const axes = emitter.constant(int64([axis]))
+  const over = (op: string, value: string) => emitter.op(op, [value, axes], { keepdims: 1 })
+  const shifted = emitter.op('Sub', [prediction, over('ReduceMax', prediction)])
+  const exponentials = emitter.op('Exp', [shifted])
+  const sums = over('ReduceSum', exponentials)
+  const samples = countOf(emitter, indices ?? sums)
+  const correct = () => {
+    const best = (value: string) => emitter.op('ArgMax', [value], { axis, keepdims: 0 })
+    return countEqual(
+      emitter,
+      emitter.op('Cast', [best(prediction)], { to: 6 }),
+      indices ?? emitter.op('Cast', [best(target)], { to: 6 }),
+    )
+  }
+  const isSparse = isCpu(emitter.target) && classes >= manyClasses && labelSmoothing === 0
+  if (indices !== undefined && isSparse) {
+    const rows = { emitter, indices, axis, shifted, exponentials, sums, samples }
+    return { ...emitByEntries(rows), correct }
+  }
+  const given = indices === undefined ? target : oneHot(emitter, indices, axis, classes, shape)
+  const smooth =
+    labelSmoothing === 0
+      ? given
+      : emitter.op('Add', [
+          emitter.op('Mul', [given, number(emitter, 1 - labelSmoothing)]),
+          number(emitter, labelSmoothing / classes),
+        ])
+  const logarithms = emitter.op('Sub', [shifted, emitter.op('Log', [sums])])
+  const total = sumOf(emitter, emitter.op('Mul', [smooth, logarithms]))
+  return {
+    loss: emitter.op('Neg', [emitter.op('Div', [total, samples])]),
+    gradient() {
+      const softmax = emitter.op('Div', [exponentials, sums])
+      // One-hot from indices sums to 1; a given distribution need not.
+      const weighted =
+        indices !== undefined ? softmax : emitter.op('Mul', [softmax, over('ReduceSum', smooth)])
+      return emitter.op('Div', [emitter.op('Sub', [weighted, smooth]), samples])
+    },
+    correct,
   }
 }
 
