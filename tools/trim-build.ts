@@ -18,7 +18,7 @@ await build({
   legalComments: 'inline',
   minifyWhitespace: true,
   minifySyntax: true,
-  lineLimit: 640,
+  lineLimit: 1000,
   logLevel: 'warning',
 })
 
