@@ -126,7 +126,11 @@ describe.skipIf(noBrowser)('inputs', () => {
     // Keys go from row to row, as far as one likes, and the row with the focus stays where it is.
     await page.locator('.side').evaluate((side) => side.scrollTo(0, 0))
     await width(page, first).focus()
-    for (let i = 0; i < 80; i++) await page.keyboard.press('Tab')
+    for (let i = 0; i < 80; i++) {
+      await page.keyboard.press('Tab')
+      // A key that is held down comes 30 times a second: the page draws in between.
+      await page.evaluate(() => new Promise(requestAnimationFrame))
+    }
     const at = await page.evaluate(
       () => document.activeElement?.closest('li')?.getAttribute('aria-posinset') ?? 'none',
     )

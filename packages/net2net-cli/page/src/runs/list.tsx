@@ -1,7 +1,7 @@
 /** Runs and explorations of the server and trainings of this browser, in one list. */
 import { language, t } from '../text/text.ts'
 import { RunLetter } from './letter.tsx'
-import { choose, chosen, type Entry, entries, type Kind } from './model.ts'
+import { choose, chosen, type Entry, entries, isKnown, type Kind } from './model.ts'
 import { available, folder } from './server.ts'
 
 const states = { running: 'running', finished: 'finished', stopped: 'stopped' } as const
@@ -19,6 +19,7 @@ function when(changed: number): string {
   )
 }
 
+/** Empty until all is known: which run is shown where the address says nothing depends on it, and no box may change under a click. */
 export function List() {
   return (
     <div class="pad stack">
@@ -28,7 +29,7 @@ export function List() {
           {available.value ? t('in {0}, and in this browser', folder.value) : t('in this browser')}
         </p>
       </div>
-      {entries.value.length === 0 ? (
+      {!isKnown.value ? null : entries.value.length === 0 ? (
         <p class="muted small">
           {available.value
             ? t('None yet. Start one below, with net2net mnist or explore, or on the Train tab.')

@@ -128,7 +128,7 @@ function goingOn(run: KeptRun): Pick<Entry, 'goOn'> {
 const titleOf = ({ title }: KeptRun): string => title ?? t('The experiment')
 
 /** Whether it is known what there is. */
-const isKnown = computed(() => available.value !== undefined && keptRuns.value !== undefined)
+export const isKnown = computed(() => available.value !== undefined && keptRuns.value !== undefined)
 
 const chosenParam = param('runs')
 /** No folder is called so: names that the address lists are escaped. */
