@@ -203,6 +203,25 @@ describe('compare', () => {
     })
   })
 
+  test('a size that changes with the last bits of a weight is no rounding of numbers', async () => {
+    /** What of x, scaled, is at least one: of ones, all or nearly none, as their weights are rounded. */
+    const atLeastOne = (scale: number) => {
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', ['batch', 16])
+      const weight = Array.from({ length: 256 }, (_, i) => (i % 17 === 0 ? scale : 0))
+      const h = graph.node('MatMul', ['x', graph.constant(float32([16, 16], weight))])
+      const isKept = graph.node('GreaterOrEqual', [h, graph.constant(float32([1], [1]))])
+      const flat = graph.constant(int64([-1]))
+      const [values, mask] = [h, isKept].map((value) => graph.node('Reshape', [value, flat]))
+      graph.node('Compress', [values!, mask!], {}, { outputs: ['y'] })
+      graph.output('y', 'float32', ['kept'])
+      return graph.model()
+    }
+    const inputs = [{ x: float32([1, 16], new Array(16).fill(1)) }]
+    const report = await compare(atLeastOne(1), atLeastOne(1.1), { inputs })
+    expect(report.equal).toBe(false)
+  })
+
   test('differences of opposite sign do not cancel', async () => {
     const report = await compare(affine(1), affine(-1), {
       inputs: [{ x: float32([1, 3], [1, -1, 0]) }],

@@ -5,18 +5,15 @@
  */
 import { inputError, Net2NetError } from '../errors.ts'
 import type { Dim, Model } from '../model/model.ts'
-import { trainableConstants } from '../operators/trainable.ts'
-import { inSinglePrecision, singleFeeds } from '../passes/single-precision.ts'
 import type { Feeds, Runtime, SessionValue } from '../runtime/runtime.ts'
-import { materialize } from '../tensor/tensor.ts'
-import { changed } from './change.ts'
 import { type Difference, DifferenceMeter } from './difference.ts'
 import { evidenceOf } from './evidence.ts'
 import { indexRanges } from './index-ranges.ts'
 import type { KeptAxis } from './kept.ts'
-import type { Computation, OutOfCoreOptions, RunOptions } from './out-of-core/computation.ts'
+import type { Computation, RunOptions } from './out-of-core/computation.ts'
 import { runTogether } from './out-of-core/run-together.ts'
 import { outOfCoreSession } from './out-of-core/segmented-session.ts'
+import { ownRounding } from './own-rounding.ts'
 import { inputAttempts } from './random-inputs.ts'
 
 /** What float32 sums in another order differ by, relative to the values (`maxRel`). */
@@ -144,8 +141,13 @@ async function compareOutputs(
     const isWithin = outputs.every(({ maxRel }) => maxRel <= tolerance)
     if (isWithin || options.tolerance !== undefined) return { feeds, report, isWithin }
     const again = { ...options, inputs: feeds, onProgress: undefined }
-    const own = await ownRounding(runtime, first, a.model, again)
-    const rounded = outputs.map((output, i) => ({ ...output, rounding: own[i]!.maxAbs }))
+    const own = await ownRounding(
+      runtime,
+      first,
+      a.model,
+      async (other) => (await compareComputations(first, other, again)).outputs,
+    )
+    const rounded = outputs.map((output, i) => ({ ...output, rounding: own[i]! }))
     return {
       feeds,
       report: { ...report, outputs: rounded },
@@ -176,73 +178,6 @@ async function open(runtime: Runtime, { file, model }: Subject): Promise<Computa
   }
 }
 
-/**
- * How far the outputs move where the same function is rounded otherwise: in single precision where
- * the model has half, else with its sums in another order, and with its weights rounded otherwise.
- */
-async function ownRounding(
-  runtime: Runtime,
-  computation: Computation,
-  model: Model,
-  options: ComparisonOptions,
-): Promise<readonly OutputDifference[]> {
-  const measure = async (other: Computation) =>
-    (await compareComputations(computation, other, options)).outputs
-  const single = inSinglePrecision(model)
-  if (single)
-    try {
-      const other = outOfCoreSession(runtime, single, ORDERS[0])
-      return await measure(takingHalf(computation, other))
-    } catch (cause) {
-      // Some operators of a runtime's own exist in half precision alone.
-      if (!(cause instanceof Net2NetError) || cause.kind !== 'input') throw cause
-    }
-  const found: (readonly OutputDifference[])[] = []
-  for (const order of ORDERS) found.push(await measure(outOfCoreSession(runtime, model, order)))
-  const rounded = withOtherRounding(model)
-  if (rounded) found.push(await measure(outOfCoreSession(runtime, rounded, ORDERS[1])))
-  return computation.outputs.map((_, i) =>
-    found.map((outputs) => outputs[i]!).reduce((a, b) => (b.maxAbs > a.maxAbs ? b : a)),
-  )
-}
-
-/** Models with more bytes of weights have sums that are long enough to round otherwise in another order. */
-const SMALL = 2 ** 25
-
-/**
- * The model with its weights changed in their last bits, undefined where it is large. Sums of two or three
- * terms have no other order, and much of them is rounding where the terms nearly cancel.
- */
-function withOtherRounding(model: Model): Model | undefined {
-  const initializers = new Map(model.graph.initializers)
-  let bytes = 0
-  for (const name of trainableConstants(model).parameters) {
-    const initializer = initializers.get(name)
-    if (!initializer) continue
-    bytes += initializer.tensor.byteLength
-    if (bytes > SMALL) return undefined
-    const tensor = changed(materialize(initializer.tensor), 2 ** -23, `rounding-${name}`)
-    initializers.set(name, { ...initializer, tensor })
-  }
-  return { ...model, graph: { ...model.graph, initializers } }
-}
-
-/**
- * Other orders of a model's sums: in parts where products are large, and as plain kernels have
- * them. Either may happen to move the outputs little.
- */
-const ORDERS: readonly OutOfCoreOptions[] = [
-  { optimization: 'basic', blockBytes: 2 ** 14, sumParts: 3 },
-  { optimization: 'basic', blockBytes: 2 ** 25 },
-]
-
-/** A computation in single precision in the place of one in half. */
-const takingHalf = ({ inputs, outputs }: Computation, single: Computation): Computation => ({
-  ...single,
-  inputs,
-  outputs,
-  run: (samples, options) => single.run(samples.map(singleFeeds), options),
-})
 /** One other order of the sums shows how much rounding there is, not the most that there can be. */
 const ROUNDING_FACTOR = 4
 
