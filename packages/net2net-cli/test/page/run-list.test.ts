@@ -71,6 +71,22 @@ describe.skipIf(noBrowser)('the list of runs', () => {
       row.getByRole('button', { name: 'Download Teacher' }).click(),
     )
     expect(inspect(decodeModel(bytes)).parameters).toBeGreaterThan(200_000)
+    // What the server has would come between entries, under a click: the list waits for its answer.
+    const other = await page.context().newPage()
+    let answer = () => {}
+    await other.route('**/api/runs', async (route) => {
+      await new Promise<void>((resolve) => {
+        answer = resolve
+      })
+      await route.continue()
+    })
+    const id = await item.getAttribute('data-run')
+    await other.goto(`${site.url}#tab=runs&runs=browser:${id}`)
+    await other.locator('[data-panel] [data-arm=teacher]').waitFor()
+    expect(await other.locator('[data-kind]').count()).toBe(0)
+    answer()
+    await other.locator('[data-kind=browser]').waitFor()
+    await other.close()
     await row.getByRole('button', { name: 'Grow Teacher' }).click()
     await page.locator('[data-layer=conv1]').waitFor()
     expect(page.url()).toMatch(/model=browser:[\w-]+:teacher/)

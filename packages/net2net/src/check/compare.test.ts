@@ -203,22 +203,44 @@ describe('compare', () => {
     })
   })
 
+  /** What is at least one of x, multiplied by a weight. */
+  function atLeastOne(rows: number, columns: number, weight: readonly number[]): Model {
+    const graph = new GraphBuilder()
+    graph.input('x', 'float32', ['batch', rows])
+    const h = graph.node('MatMul', ['x', graph.constant(float32([rows, columns], weight))])
+    const isKept = graph.node('GreaterOrEqual', [h, graph.constant(float32([1], [1]))])
+    const flat = graph.constant(int64([-1]))
+    const [values, mask] = [h, isKept].map((value) => graph.node('Reshape', [value, flat]))
+    graph.node('Compress', [values!, mask!], {}, { outputs: ['y'] })
+    graph.output('y', 'float32', ['kept'])
+    return graph.model()
+  }
+
   test('a size that changes with the last bits of a weight is no rounding of numbers', async () => {
-    /** What of x, scaled, is at least one: of ones, all or nearly none, as their weights are rounded. */
-    const atLeastOne = (scale: number) => {
-      const graph = new GraphBuilder()
-      graph.input('x', 'float32', ['batch', 16])
-      const weight = Array.from({ length: 256 }, (_, i) => (i % 17 === 0 ? scale : 0))
-      const h = graph.node('MatMul', ['x', graph.constant(float32([16, 16], weight))])
-      const isKept = graph.node('GreaterOrEqual', [h, graph.constant(float32([1], [1]))])
-      const flat = graph.constant(int64([-1]))
-      const [values, mask] = [h, isKept].map((value) => graph.node('Reshape', [value, flat]))
-      graph.node('Compress', [values!, mask!], {}, { outputs: ['y'] })
-      graph.output('y', 'float32', ['kept'])
-      return graph.model()
-    }
+    /** Of ones, all or nearly none, as the weights are rounded. */
+    const scaled = (scale: number) =>
+      atLeastOne(
+        16,
+        16,
+        Array.from({ length: 256 }, (_, i) => (i % 17 === 0 ? scale : 0)),
+      )
     const inputs = [{ x: float32([1, 16], new Array(16).fill(1)) }]
-    const report = await compare(atLeastOne(1), atLeastOne(1.1), { inputs })
+    const report = await compare(scaled(1), scaled(1.1), { inputs })
+    expect(report.equal).toBe(false)
+  })
+
+  test('a size that changes with the order of sums is no rounding of numbers', async () => {
+    const [half, columns] = [1024, 32]
+    const rows = 2 * half + 1
+    /** Columns whose sums are the scale, but for the rounding of large terms that cancel. */
+    const summed = (scale: number) => {
+      const random = randomStream(3, 'order')
+      const terms = Array.from({ length: half * columns }, () => 1000 * random.normal())
+      const last = new Array(columns).fill(scale)
+      return atLeastOne(rows, columns, [...terms, ...terms.map((term) => -term), ...last])
+    }
+    const inputs = [{ x: float32([1, rows], new Array(rows).fill(1)) }]
+    const report = await compare(summed(1), summed(2), { inputs })
     expect(report.equal).toBe(false)
   })
 

@@ -23,7 +23,9 @@ export async function ownRounding(
   model: Model,
   measure: (other: Computation) => Promise<readonly Difference[]>,
 ): Promise<readonly number[]> {
-  const sizes = async (other: Computation) => (await measure(other)).map(({ maxAbs }) => maxAbs)
+  // Where a number at a threshold changes a size, nothing follows for how far numbers move.
+  const sizes = async (other: Computation) =>
+    (await measure(other)).map(({ maxAbs, problem }) => (problem === undefined ? maxAbs : 0))
   const single = inSinglePrecision(model)
   if (single)
     try {
@@ -36,11 +38,7 @@ export async function ownRounding(
   const found: (readonly number[])[] = []
   for (const order of ORDERS) found.push(await sizes(outOfCoreSession(runtime, model, order)))
   const rounded = withOtherRounding(model)
-  if (rounded) {
-    const outputs = await measure(outOfCoreSession(runtime, rounded, ORDERS[1]))
-    // Weights at a threshold may change a size, which says nothing of how far numbers move.
-    found.push(outputs.map(({ maxAbs, problem }) => (problem === undefined ? maxAbs : 0)))
-  }
+  if (rounded) found.push(await sizes(outOfCoreSession(runtime, rounded, ORDERS[1])))
   return computation.outputs.map((_, i) => Math.max(...found.map((each) => each[i]!)))
 }
 
