@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { compare, inspect, load, save } from 'net2net'
-import { dense, sequential } from 'net2net/layers'
+import { dense, embedding, flatten, sequential } from 'net2net/layers'
 import { expect, test } from 'vitest'
 import { net2net, temporaryFolder } from './net2net.ts'
 
@@ -45,4 +45,21 @@ test('adapters are inserted, trained alone, and merged', async () => {
   expect([again.code, again.err]).toEqual([2, expect.stringMatching(/no low-rank adapters/)])
   const refused = await net2net(['lora', adapted, 'q_proj', '-o', at('no.onnx')])
   expect([refused.code, refused.err]).toEqual([3, expect.stringMatching(/cannot have an adapter/)])
+}, 60_000)
+
+test('adapters of a table of tokens are merged into rows that no sample has looked up', async () => {
+  const model = at('tokens.onnx')
+  const layers = [embedding(300, 6, { name: 'tokens' }), flatten(), dense(2, { name: 'out' })]
+  await save(sequential(layers, { input: [4], seed: 4 }), model)
+  const rows = Array.from({ length: 40 }, (_, i) =>
+    [i, 7 * i, 3 * i + 1, 5, i % 2].map((id) => id % 300).join(','),
+  )
+  writeFileSync(at('tokens.csv'), `a,b,c,d,y\n${rows.join('\n')}\n`)
+  await net2net(['lora', model, '--rank', '2', '-o', at('t.onnx')])
+  const train = ['train', at('t.onnx'), '--data', at('tokens.csv'), '--epochs', '1']
+  const trained = await net2net([...train, '-o', at('tokens')])
+  expect(trained.code, trained.err).toBe(0)
+  const merge = ['merge', at('tokens/model.onnx'), '-o', at('merged-tokens.onnx'), '--json']
+  const merged = await net2net(merge)
+  expect(JSON.parse(merged.out), merged.err).toMatchObject({ check: { equal: true } })
 }, 60_000)

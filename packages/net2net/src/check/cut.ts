@@ -32,11 +32,10 @@ const constantOf = ({ values }: Side, name: string): LazyTensor | undefined =>
 export interface ChangedLayer {
   readonly label: string
   readonly node: Node
-  /**
-   * Its largest weight that differs; undefined where no change of it can be shown: it lies in a subgraph,
-   * or in rows of a table that nobody looks up.
-   */
+  /** Its largest weight that differs; undefined where no change of it can be shown: it lies in a subgraph. */
   readonly weight: string | undefined
+  /** It is a table, of which the rows that are looked up do not show the others. */
+  readonly isTable?: boolean
 }
 
 export interface Cut {
@@ -246,8 +245,8 @@ export class Cutter {
     if (operatorOf(b)?.growth?.bias && size === biggestAxis(this.#b, weight)) return undefined
     const label = nodeLabel(b)
     if (weight !== undefined) {
-      const isShown = !a || (await this.#showsAllRows(a, b, weight))
-      return { label, node: b, weight: isShown ? weight : undefined }
+      const isTable = a !== undefined && !(await this.#showsAllRows(a, b, weight))
+      return { label, node: b, weight, isTable }
     }
     const holdsGraphs = [...b.attributes.values()].some(({ type }) => type.startsWith('graph'))
     const differs = holdsGraphs && !(a && (await this.#sameAttributes(a.attributes, b.attributes)))

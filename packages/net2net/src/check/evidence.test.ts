@@ -10,7 +10,7 @@ import type { Graph, Model } from '../model/model.ts'
 import type { DType } from '../tensor/dtype.ts'
 import { gather } from '../tensor/lazy.ts'
 import { randomStream } from '../tensor/random.ts'
-import { elementCount, float32, int64, materialize, scalar } from '../tensor/tensor.ts'
+import { elementCount, float32, int64, materialize, scalar, type Tensor } from '../tensor/tensor.ts'
 import { compare } from './compare.ts'
 
 type Hide = (graph: GraphBuilder, z: string) => string
@@ -425,5 +425,50 @@ describe('a table of ids', () => {
     initializers.set('table', { tensor: table })
     const mistaken = { ...grown, graph: { ...grown.graph, initializers } }
     expect((await compare(model, mistaken)).equal).not.toBe(true)
+  })
+
+  /** A table and a product of low rank beside it, or their sum; one number of the sum is off. */
+  const lowRank = (rows: number, { isMerged = false, mistake = -1 } = {}): Model => {
+    const [table, left, right] = [
+      normal('t', 1, rows, 6),
+      normal('l', 1, rows, 2),
+      normal('r', 1, 2, 6),
+    ]
+    const graph = new GraphBuilder()
+    graph.input('ids', 'int64', ['batch', 'length'])
+    graph.input('x', 'float32', ['batch', 'length', 6])
+    const of = (name: string, tensor: Tensor) =>
+      graph.node('Gather', [graph.initializer(name, tensor), 'ids'])
+    if (isMerged) {
+      const sum = Array.from(table.data, (value, i) => {
+        const [row, column] = [Math.floor(i / 6), i % 6]
+        const product = [0, 1].reduce(
+          (to, k) => to + Number(left.data[row * 2 + k]) * Number(right.data[k * 6 + column]),
+          0,
+        )
+        return Number(value) + product + (row === mistake && column === 4 ? 0.1 : 0)
+      })
+      graph.node(
+        'Gather',
+        [graph.initializer('t', float32([rows, 6], sum)), 'ids'],
+        {},
+        { name: 'words', outputs: ['h'] },
+      )
+    } else {
+      const product = graph.node('MatMul', [of('l', left), graph.initializer('r', right)])
+      graph.node('Add', [of('t', table), product], {}, { outputs: ['h'] })
+    }
+    graph.node('Mul', ['h', 'x'], {}, { outputs: ['y'] })
+    graph.output('y', 'float32', undefined)
+    return graph.model()
+  }
+
+  test('may hold a product of low rank that stood beside it, in every row', async () => {
+    const [adapted, merged] = [lowRank(700), lowRank(700, { isMerged: true })]
+    expect(await compare(adapted, merged)).toMatchObject({ equal: true })
+    for (const mistake of [0, 350, 699]) {
+      const other = lowRank(700, { isMerged: true, mistake })
+      expect((await compare(adapted, other)).equal).not.toBe(true)
+    }
   })
 })

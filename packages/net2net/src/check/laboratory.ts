@@ -9,6 +9,7 @@ import { randomStream } from '../tensor/random.ts'
 import { elementCount, isNumeric, Tensor } from '../tensor/tensor.ts'
 import { changed, normals } from './change.ts'
 import { type Cut, pointName } from './cut.ts'
+import { type Lookups, lookupsOf, nextIds } from './lookups.ts'
 import type { Computation } from './out-of-core/computation.ts'
 import { runTogether } from './out-of-core/run-together.ts'
 import { outOfCoreSession } from './out-of-core/segmented-session.ts'
@@ -102,13 +103,16 @@ export class Laboratory {
     const { sizes, share } = isLarge(cut.b) ? shorter(trial) : trial
     for (const isRandom of [true, false])
       try {
-        const samples = await this.#samples(
+        const { samples, hidden } = await this.#samples(
           cut,
           isRandom ? sizes : sizes.slice(0, 1),
           isRandom,
           attempt,
         )
-        return await this.#run(cut, samples, share, seen)
+        const outcome = await this.#run(cut, samples, share, seen)
+        const exercised = (but: ReadonlySet<string>) =>
+          outcome.exercised(but).filter((weight) => !hidden.has(weight))
+        return { ...outcome, exercised }
       } catch (cause) {
         const isRefused = cause instanceof Net2NetError && cause.kind === 'input'
         if (!isRefused || this.#options.signal?.aborted) throw cause
@@ -202,19 +206,27 @@ export class Laboratory {
     return undefined
   }
 
+  /** Borders of the given sizes, and such as look up the rows of tables that these do not reach. */
   async #samples(
     cut: Cut,
     sizes: readonly number[],
     isRandom: boolean,
     attempt: number,
-  ): Promise<readonly Feeds[]> {
+  ): Promise<{ readonly samples: readonly Feeds[] } & Pick<Lookups, 'hidden'>> {
     const names = [...cut.borders]
     await this.#capture(names.filter((name) => !this.#isKnown(name, isRandom)))
-    return sizes.map((size, i) =>
+    const samples = sizes.map((size, sample) =>
       Object.fromEntries(
-        names.map((name) => [name, this.#border(name, { size, sample: i, isRandom, attempt })]),
+        names.map((name) => [name, this.#border(name, { size, sample, isRandom, attempt })]),
       ),
     )
+    const first = samples[0]!
+    const { rows, count, hidden } = lookupsOf(cut, first)
+    const lookups = Array.from({ length: count }, (_, i) => {
+      const ids = [...rows].map(([name, size]) => [name, nextIds(first[name]!, i, size)])
+      return { ...first, ...Object.fromEntries(ids) }
+    })
+    return { samples: [...samples, ...lookups], hidden }
   }
 
   /** Can a border be drawn without running the model? */

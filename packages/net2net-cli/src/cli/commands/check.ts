@@ -92,7 +92,7 @@ function verdictText({
   const agreement = `every output agrees to ${within} on ${samples} sets of inputs`
   if (equal === null)
     return `Cannot tell: ${agreement}, but a mistake in these layers could have been overlooked: ${namesText(notExercised ?? [])}.
-Inputs that make a difference to them would help: your own with --inputs, or more with --samples.`
+Inputs that make a difference to them would help: give them with --inputs.`
   if (equal === 'kept')
     return `Kept: ${keptText(kept)}; there ${agreement}, and a mistake in any layer that differs would have been seen.`
   return equal
