@@ -198,7 +198,7 @@ const firstOf = (tensor: LazyTensor): LazyTensor => {
 export function isUniform(tensor: LazyTensor): boolean {
   const unit = tensor.byteLength / elementCount(tensor.dims)
   const chunk = unit * 4096
-  const first = tensor.read(0, Math.min(unit, tensor.byteLength)).slice()
+  const first = new Uint8Array(tensor.read(0, Math.min(unit, tensor.byteLength)))
   for (let at = 0; at < tensor.byteLength; at += chunk) {
     const bytes = tensor.read(at, Math.min(chunk, tensor.byteLength - at))
     if (!bytes.every((byte, k) => byte === first[k % unit])) return false

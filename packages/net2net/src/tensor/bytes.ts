@@ -1,5 +1,5 @@
 /** Bytes of a known number, in memory or in a file. */
-import type { ReadableBytes } from './tensor.ts'
+import { plainBytes, type ReadableBytes } from './tensor.ts'
 
 /** A part of a file that is to be written. */
 export interface BytePart extends ReadableBytes {
@@ -10,7 +10,10 @@ export interface ByteSource extends ReadableBytes {
   readonly size: number
 }
 
-export const memorySource = (bytes: Uint8Array): ByteSource => ({
-  size: bytes.byteLength,
-  read: (offset, length) => bytes.subarray(offset, offset + length),
-})
+export function memorySource(bytes: Uint8Array): ByteSource {
+  const plain = plainBytes(bytes)
+  return {
+    size: plain.byteLength,
+    read: (offset, length) => plain.subarray(offset, offset + length),
+  }
+}

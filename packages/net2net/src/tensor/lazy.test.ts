@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { memorySource } from './bytes.ts'
 import { type Fill, fillTensor } from './fill.ts'
 import { fromFloat16, toFloat16 } from './half.ts'
-import { gather, lazyFill } from './lazy.ts'
+import { decode, encode, gather, lazyFill } from './lazy.ts'
 import { elementCount, float32, int64, materialize, Tensor, toNumbers } from './tensor.ts'
 
 /** Random dimensions, and for some of the axes an index list and factors. */
@@ -225,3 +226,36 @@ describe('a gather of which some entries are untouched', () => {
     )
   })
 })
+
+describe('a Buffer of Node', () => {
+  it.each([
+    ['float32', [1.5, -2, 3e-5]],
+    ['int8', [-3, 0, 127]],
+    ['int32', [-3, 70_000, 127]],
+  ] as const)('holds elements of %s at any offset', (dtype, values) => {
+    const plain = new Uint8Array(4 * values.length)
+    encode('float32', Float64Array.from(values), plain)
+    const bytes = dtype === 'float32' ? plain : new Uint8Array(integers[dtype](values).buffer)
+    for (let offset = 0; offset < 4; offset++) {
+      const buffer = Buffer.alloc(offset + bytes.length + 1)
+      buffer.set(bytes, offset)
+      const found = decode(dtype, buffer.subarray(offset, offset + bytes.length))
+      expect([...found]).toEqual([...decode(dtype, bytes)])
+    }
+  })
+
+  it('becomes plain bytes in a tensor and a source, of which slices are copies', () => {
+    const buffer = Buffer.from([1, 2, 3, 4])
+    const { data } = new Tensor('uint8', [4], buffer)
+    for (const bytes of [data, memorySource(buffer).read(0, 4)]) {
+      bytes.slice()[0] = 9
+      expect([...bytes]).toEqual([1, 2, 3, 4])
+      expect(bytes.buffer).toBe(buffer.buffer)
+    }
+  })
+})
+
+const integers = {
+  int8: (values: readonly number[]) => Int8Array.from(values),
+  int32: (values: readonly number[]) => Int32Array.from(values),
+}

@@ -130,7 +130,7 @@ function scale(values: Float64Array, start: number, factors: Float64Array, strid
 
 /** Float32 numbers that need not lie on a boundary of four bytes. */
 const alignedFloats = (bytes: Uint8Array): Float32Array => {
-  const { buffer, byteOffset, length } = isAligned(bytes) ? bytes : bytes.slice()
+  const { buffer, byteOffset, length } = isAligned(bytes) ? bytes : new Uint8Array(bytes)
   return new Float32Array(buffer, byteOffset, length / 4)
 }
 const isAligned = (bytes: Uint8Array): boolean => bytes.byteOffset % 4 === 0
@@ -158,7 +158,7 @@ function decodeInto(dtype: DType, bytes: Uint8Array, into: Float64Array): void {
       return
     }
     default: {
-      const integers = integersIn(dtype, bytes.slice())
+      const integers = integersIn(dtype, new Uint8Array(bytes))
       if (!integers) throw internalError(`Elements of type ${dtype} cannot be computed with.`)
       into.set(integers)
     }

@@ -144,7 +144,7 @@ export class Tensor<T extends NumericDType = NumericDType> implements LazyTensor
       throw internalError(`A tensor of shape [${dims}] was given ${data.length} elements.`)
     this.dtype = dtype
     this.dims = dims
-    this.data = data
+    this.data = data instanceof Uint8Array ? (plainBytes(data) as typeof data) : data
   }
 
   get byteLength(): number {
@@ -155,6 +155,12 @@ export class Tensor<T extends NumericDType = NumericDType> implements LazyTensor
     return new Uint8Array(this.data.buffer, this.data.byteOffset + offset, length)
   }
 }
+
+/** The same bytes as no Buffer of Node, whose `slice` copies nothing. */
+export const plainBytes = (bytes: Uint8Array): Uint8Array =>
+  bytes.constructor === Uint8Array
+    ? bytes
+    : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 /** A float32 tensor from numbers. */
 export const float32 = (dims: readonly number[], values: ArrayLike<number>): Tensor<'float32'> =>
@@ -188,6 +194,12 @@ export function materialize(source: LazyTensor): Tensor {
   const data = allocate(dtype, count)
   readInto(source, 0, new Uint8Array(data.buffer, 0, byteLengthOf(dtype, count)))
   return new Tensor(dtype, dims, data)
+}
+
+/** The same for one whose bytes may have to be fetched first. */
+export async function materializeWhenReady(source: LazyTensor): Promise<Tensor> {
+  await source.ready?.(0, source.byteLength)
+  return materialize(source)
 }
 
 /**
