@@ -18,7 +18,7 @@ await build({
   legalComments: 'inline',
   minifyWhitespace: true,
   minifySyntax: true,
-  lineLimit: 1000,
+  lineLimit: 4000,
   logLevel: 'warning',
 })
 

@@ -68,7 +68,7 @@ export function normals(
 }
 
 /** The tensor with other elements, which follow from the old ones. */
-function withFloats(tensor: Tensor, map: (value: number, i: number) => number): Tensor {
+export function withFloats(tensor: Tensor, map: (value: number, i: number) => number): Tensor {
   const { dtype, dims, byteLength } = tensor
   const values = decode(dtype, tensor.read(0, byteLength)).map(map)
   const data = allocate(dtype, values.length)

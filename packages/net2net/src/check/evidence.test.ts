@@ -4,13 +4,21 @@
  */
 import { describe, expect, test } from 'vitest'
 import { watchedRuntime } from '../../testing/watched-runtime.ts'
-import { applyPlan, planDeepen, planWiden } from '../growth/index.ts'
+import { applyPlan, lora, planDeepen, planWiden } from '../growth/index.ts'
 import { GraphBuilder } from '../model/builder.ts'
 import type { Graph, Model } from '../model/model.ts'
 import type { DType } from '../tensor/dtype.ts'
 import { gather } from '../tensor/lazy.ts'
 import { randomStream } from '../tensor/random.ts'
-import { elementCount, float32, int64, materialize, scalar, type Tensor } from '../tensor/tensor.ts'
+import {
+  elementCount,
+  float32,
+  int64,
+  materialize,
+  scalar,
+  type Tensor,
+  toNumbers,
+} from '../tensor/tensor.ts'
 import { compare } from './compare.ts'
 
 type Hide = (graph: GraphBuilder, z: string) => string
@@ -389,6 +397,81 @@ describe('residual blocks that start at zero', () => {
     const inner = deeper.graph.nodes.find(({ name }) => name.startsWith('fc1-deeper'))!.name
     const wider = applyPlan(deeper, planWiden(deeper, { [inner]: 15 }))
     expect(await compare(deeper, wider)).toMatchObject({ equal: true })
+  })
+})
+
+describe('what is multiplied by nearly nothing', () => {
+  /** x → in → in + scale · up(relu(down(in))) → out, with 16 units in the stream. */
+  function scaledBranch(scale: number): Model {
+    const graph = new GraphBuilder()
+    graph.input('x', 'float32', ['batch', 12])
+    const dense = (name: string, from: string, rows: number, columns: number) =>
+      graph.node(
+        'MatMul',
+        [from, graph.initializer(`${name}.w`, normal(name, 0.3, rows, columns))],
+        {},
+        { name },
+      )
+    const stream = dense('in', 'x', 12, 16)
+    const branch = dense('up', graph.node('Relu', [dense('down', stream, 16, 10)]), 10, 16)
+    const scales = graph.initializer('scale', normal('scale', scale, 16))
+    const sum = graph.node('Add', [stream, graph.node('Mul', [branch, scales])])
+    graph.node('Identity', [dense('out', sum, 16, 4)], {}, { outputs: ['y'] })
+    graph.output('y', 'float32', undefined)
+    return graph.model()
+  }
+  const mistaken = (model: Model, name: string): Model => {
+    const initializers = new Map(model.graph.initializers)
+    const tensor = materialize(initializers.get(name)!.tensor)
+    const other = float32(tensor.dims, toNumbers(tensor))
+    other.data[0]! += 0.5
+    initializers.set(name, { tensor: other })
+    return { ...model, graph: { ...model.graph, initializers } }
+  }
+
+  test.each([1e-6, 1e-9, 1e-4])('counts where all of it is multiplied: %s', async (scale) => {
+    const model = scaledBranch(scale)
+    const wider = applyPlan(model, planWiden(model, { in: 21 }))
+    expect(await compare(model, wider)).toMatchObject({ equal: true })
+    expect((await compare(model, mistaken(wider, 'up.w'))).equal).not.toBe(true)
+    expect((await compare(model, mistaken(wider, 'scale'))).equal).not.toBe(true)
+  })
+
+  test('may be part of another weight in one of the models', async () => {
+    const model = scaledBranch(1e-6)
+    const initializers = new Map(model.graph.initializers)
+    const up = toNumbers(materialize(initializers.get('up.w')!.tensor))
+    const scales = toNumbers(materialize(initializers.get('scale')!.tensor))
+    const folded = up.map((value, i) => value * scales[i % 16]!)
+    initializers.set('up.w', { tensor: float32([10, 16], folded) })
+    initializers.set('scale', { tensor: float32([16], new Array<number>(16).fill(1)) })
+    const report = await compare(model, { ...model, graph: { ...model.graph, initializers } })
+    expect(report.equal).not.toBe(false)
+  })
+
+  // Weights of more than 4 MiB have segments of their own, between which values are zero.
+  test('counts where it is zero, and large weights read it or are added to it', async () => {
+    const graph = new GraphBuilder()
+    graph.input('x', 'float32', ['batch', 12])
+    const weight = (name: string, factor: number, ...dims: number[]) =>
+      graph.initializer(name, normal(name, factor, ...dims))
+    const h = graph.node('MatMul', ['x', weight('zero', 0, 12, 1050)], {}, { name: 'start' })
+    const large = graph.node(
+      'MatMul',
+      [h, weight('large', 0.03, 1050, 1000)],
+      {},
+      { name: 'dense' },
+    )
+    const sum = graph.node('Add', [
+      large,
+      graph.node('MatMul', ['x', weight('beside', 0.3, 12, 1000)], {}, { name: 'beside' }),
+    ])
+    graph.node('MatMul', [sum, weight('out', 0.03, 1000, 4)], {}, { name: 'out', outputs: ['y'] })
+    graph.output('y', 'float32', undefined)
+    const model = graph.model()
+    const wider = applyPlan(model, planWiden(model, { start: 1060 }))
+    expect(await compare(model, wider)).toMatchObject({ equal: true })
+    expect(await compare(model, lora(model, ['dense'], { rank: 2 }))).toMatchObject({ equal: true })
   })
 })
 

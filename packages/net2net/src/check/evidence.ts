@@ -21,6 +21,7 @@ export interface Evidence {
 
 const trials: readonly Trial[] = [
   { sizes: [1, -1e3, 1e3], share: 2 ** -6 },
+  { sizes: [1, -1e3, 1e3], share: 2 ** -6, isAmplified: true },
   ...[1, -1, 1e3, -1e3, 1e-3, 1e6, 1e-6, 1e9, 1e12].map((size) => ({
     sizes: [size, -size],
     share: 1,
@@ -30,6 +31,7 @@ const trials: readonly Trial[] = [
 /** The same for half precision, whose largest number is 65,504. */
 const halfTrials: readonly Trial[] = [
   { sizes: [1, -32, 32], share: 2 ** -4 },
+  { sizes: [1, -32, 32], share: 2 ** -4, isAmplified: true },
   ...[1, -1, 32, -32, 2 ** -5].map((size) => ({ sizes: [size, -size], share: 1 })),
 ]
 
@@ -120,7 +122,7 @@ class Examination {
     for (const point of outcome.agreeing) this.#agreed.add(point)
     for (const weight of outcome.exercised(this.#differed)) {
       this.#seen.add(weight)
-      if (this.#attempt === 0) this.#sensitive.add(weight)
+      if (trial.share < 1) this.#sensitive.add(weight)
     }
     return outcome
   }
@@ -147,7 +149,7 @@ class Examination {
   /** Goes on to the next trial, if there is one. */
   goOn(): boolean {
     if (this.#attempt + 1 === this.#ways.length) return false
-    if (this.#attempt === 0) this.#part = this.#insensitivePart()
+    if (this.#ways[this.#attempt]!.share < 1) this.#part = this.#insensitivePart()
     this.#attempt++
     return true
   }

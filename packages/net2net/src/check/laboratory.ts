@@ -7,6 +7,7 @@ import type { Feeds, Runtime } from '../runtime/runtime.ts'
 import { isFloat } from '../tensor/dtype.ts'
 import { randomStream } from '../tensor/random.ts'
 import { elementCount, isNumeric, Tensor } from '../tensor/tensor.ts'
+import { amplified } from './amplified.ts'
 import { changed, normals } from './change.ts'
 import { type Cut, pointName } from './cut.ts'
 import { type Lookups, lookupsOf, nextIds } from './lookups.ts'
@@ -34,12 +35,17 @@ export interface Trial {
   readonly sizes: readonly number[]
   /** By how much weights change, as a share of themselves: rounding hides a little. */
   readonly share: number
+  /**
+   * Weights that are nearly zero (the scale of a residual branch at the start) are multiplied by the same number in both
+   * models, so that they hide nothing. Models that differ then show nothing: they are others.
+   */
+  readonly isAmplified?: true
 }
 
 /** Regions with so many bytes of weights have no third sample: they take time, and many rows each. */
 const LARGE = 2 ** 25
 
-const shorter = ({ sizes, share }: Trial): Trial => ({ sizes: sizes.slice(0, 2), share })
+const shorter = (trial: Trial): Trial => ({ ...trial, sizes: trial.sizes.slice(0, 2) })
 
 const isLarge = ({ graph }: Model): boolean => {
   let bytes = 0
@@ -95,11 +101,13 @@ export class Laboratory {
 
   /** @param seen Weights whose change was seen already: they are not changed again. */
   async examine(
-    cut: Cut,
+    whole: Cut,
     trial: Trial,
     attempt: number,
     seen: ReadonlySet<string>,
   ): Promise<Outcome> {
+    const cut = trial.isAmplified ? await amplified(whole) : whole
+    if (!cut) return nothing
     const { sizes, share } = isLarge(cut.b) ? shorter(trial) : trial
     for (const isRandom of [true, false])
       try {
@@ -112,7 +120,7 @@ export class Laboratory {
         const outcome = await this.#run(cut, samples, share, seen)
         const exercised = (but: ReadonlySet<string>) =>
           outcome.exercised(but).filter((weight) => !hidden.has(weight))
-        return { ...outcome, exercised }
+        return { ...outcome, ...(trial.isAmplified && { differing: nothing.differing }), exercised }
       } catch (cause) {
         const isRefused = cause instanceof Net2NetError && cause.kind === 'input'
         if (!isRefused || this.#options.signal?.aborted) throw cause

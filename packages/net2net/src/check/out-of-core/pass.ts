@@ -5,7 +5,12 @@ import type { Initializer, Model, Node, ValueDeclaration } from '../../model/mod
 import { encodeWhenReady } from '../../onnx/encode.ts'
 import { operatorOf } from '../../operators/table.ts'
 import type { Feeds, Runtime, Session } from '../../runtime/runtime.ts'
-import { isNumeric, type LazyTensor, materialize, type Tensor } from '../../tensor/tensor.ts'
+import {
+  isNumeric,
+  type LazyTensor,
+  materializeWhenReady,
+  type Tensor,
+} from '../../tensor/tensor.ts'
 import { changed, nonZero, withChangedUnits } from '../change.ts'
 import { movement } from '../difference.ts'
 import type { OutOfCoreOptions, RunOptions } from './computation.ts'
@@ -98,18 +103,20 @@ export class Pass {
     }))
     const { probe } = this.#options
     const probed = probe && samples[probe.sample]!
-    // The node is linear in its data as well: one more sample shows what moves with these.
-    const more =
-      probed && probe.changes(data)
-        ? [{ ...probed, data: changed(probed.data, probe.share, data) }]
-        : []
+    // The node is linear in its data as well: more samples show what moves with these.
+    const more: typeof samples = []
+    if (probed && probe.changes(data)) {
+      const start = nonZero(probed.data, data)
+      if (start !== probed.data) more.push({ ...probed, data: start })
+      more.push({ ...probed, data: changed(start, probe.share, data) })
+    }
     const run = { session, node, samples: [...samples, ...more] }
     const outputs = peer
       ? await peer.compute(stage, run)
       : (await this.#runner.run([run], signal))[0]!
     if (probed) {
-      const before = outputs[probe.sample]!
-      const after = outputs[samples.length]
+      const [after, start] = outputs.slice(samples.length).reverse()
+      const before = start ?? outputs[probe.sample]!
       if (after) probe.onMovement(data, output, movement(before, after))
       if (probe.changes(node.names.weight))
         probe.onMovement(
@@ -147,8 +154,14 @@ export class Pass {
         const isMatrix = (this.#weight(name)?.dims.length ?? 0) >= 2
         if (isMatrix && !weights[name]) await take(name, others)
       }
-    const values = this.#feeds(this.#values[probe.sample]!, segment.takes)
-    const given = { ...weights, ...others, ...values }
+    const given = {
+      ...weights,
+      ...others,
+      ...this.#feeds(this.#values[probe.sample]!, segment.takes),
+    }
+    // So does what an earlier segment has computed from a weight that is zero.
+    for (const name of segment.takes.filter(probe.changes))
+      given[name] = nonZero(given[name]!, name)
     const names = changing.filter((name) => given[name])
     const session = await this.#open(segment, Object.keys({ ...weights, ...others }))
     try {
@@ -261,11 +274,6 @@ export class Pass {
   #weight(name: string) {
     return this.#model.graph.initializers.get(name)?.tensor
   }
-}
-
-async function materializeWhenReady(source: LazyTensor): Promise<Tensor> {
-  await source.ready?.(0, source.byteLength)
-  return materialize(source)
 }
 
 const declarationOf = (name: string, { dtype, dims }: LazyTensor) =>
