@@ -473,6 +473,28 @@ describe('what is multiplied by nearly nothing', () => {
     expect(await compare(model, wider)).toMatchObject({ equal: true })
     expect(await compare(model, lora(model, ['dense'], { rank: 2 }))).toMatchObject({ equal: true })
   })
+
+  test('shows nothing of what stands behind a gate that stays shut', async () => {
+    const graph = new GraphBuilder()
+    graph.input('x', 'float32', ['batch', 12])
+    const weight = (name: string, factor: number, ...dims: number[]) =>
+      graph.initializer(name, normal(name, factor, ...dims))
+    const shut = graph.initializer('shut', float32([1050], new Array<number>(1050).fill(-1e30)))
+    const start = [weight('first', 0.3, 12, 1050), shut]
+    const gate = graph.node('Relu', [graph.node('Gemm', ['x', ...start], {}, { name: 'start' })])
+    const large = weight('large', 0.03, 1050, 1000)
+    const dense = graph.node('MatMul', [gate, large], {}, { name: 'dense' })
+    const added = graph.node('Add', [dense, weight('added', 0.3, 1000)])
+    graph.node('MatMul', [added, weight('out', 0.03, 1000, 4)], {}, { outputs: ['y'] })
+    graph.output('y', 'float32', undefined)
+    const model = graph.model()
+    const wider = applyPlan(model, planWiden(model, { start: 1060 }))
+    for (const other of [wider, mistaken(wider, 'large')])
+      expect(await compare(model, other)).toMatchObject({
+        equal: null,
+        notExercised: ['start', 'dense'],
+      })
+  })
 })
 
 describe('a table of ids', () => {

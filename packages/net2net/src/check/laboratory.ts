@@ -120,7 +120,8 @@ export class Laboratory {
         const outcome = await this.#run(cut, samples, share, seen)
         const exercised = (but: ReadonlySet<string>) =>
           outcome.exercised(but).filter((weight) => !hidden.has(weight))
-        return { ...outcome, ...(trial.isAmplified && { differing: nothing.differing }), exercised }
+        const { differing, agreeing } = trial.isAmplified ? nothing : outcome
+        return { ...outcome, differing, agreeing, exercised }
       } catch (cause) {
         const isRefused = cause instanceof Net2NetError && cause.kind === 'input'
         if (!isRefused || this.#options.signal?.aborted) throw cause

@@ -33,6 +33,8 @@ export class Pass {
   readonly #runner = new SliceRunner()
   /** For each sample, its values by name. */
   readonly #values: readonly Map<string, Tensor>[]
+  /** Values of the probed sample as they were if no weight that differs were zero, where that makes them others. */
+  readonly #probed = new Map<string, Tensor>()
 
   constructor(runtime: Runtime, model: Model, samples: readonly Feeds[], options: PassOptions) {
     this.#runtime = runtime
@@ -104,19 +106,19 @@ export class Pass {
     const { probe } = this.#options
     const probed = probe && samples[probe.sample]!
     // The node is linear in its data as well: more samples show what moves with these.
-    const more: typeof samples = []
-    if (probed && probe.changes(data)) {
-      const start = nonZero(probed.data, data)
-      if (start !== probed.data) more.push({ ...probed, data: start })
-      more.push({ ...probed, data: changed(start, probe.share, data) })
-    }
+    const start = this.#probed.get(data)
+    const more = probed && start ? [{ ...probed, data: start }] : []
+    if (probed && probe.changes(data))
+      more.push({ ...probed, data: changed(start ?? probed.data, probe.share, data) })
     const run = { session, node, samples: [...samples, ...more] }
     const outputs = peer
       ? await peer.compute(stage, run)
       : (await this.#runner.run([run], signal))[0]!
     if (probed) {
-      const [after, start] = outputs.slice(samples.length).reverse()
-      const before = start ?? outputs[probe.sample]!
+      const others = outputs.slice(samples.length)
+      const before = (start && others.shift()) ?? outputs[probe.sample]!
+      if (start) this.#probed.set(output, before)
+      const [after] = others
       if (after) probe.onMovement(data, output, movement(before, after))
       if (probe.changes(node.names.weight))
         probe.onMovement(
@@ -141,10 +143,14 @@ export class Pass {
     if (changing.length === 0) return
     const weights: Record<string, Tensor> = {}
     const others: Record<string, Tensor> = {}
+    const taken = this.#probedOf(segment)
+    let isOther = Object.keys(taken).length > 0
     const take = async (name: string, into: Record<string, Tensor>) => {
       const source = this.#weight(name)
-      if (source && isNumeric(source.dtype) && source.dtype !== 'bfloat16')
-        into[name] = nonZero(await materializeWhenReady(source), name)
+      if (!source || !isNumeric(source.dtype) || source.dtype === 'bfloat16') return
+      const weight = await materializeWhenReady(source)
+      into[name] = nonZero(weight, name)
+      if (into[name] !== weight) isOther = true
     }
     for (const name of differing) await take(name, weights)
     // A weight may be multiplied by another one, which is zero at first: B·A of an adapter.
@@ -154,18 +160,13 @@ export class Pass {
         const isMatrix = (this.#weight(name)?.dims.length ?? 0) >= 2
         if (isMatrix && !weights[name]) await take(name, others)
       }
-    const given = {
-      ...weights,
-      ...others,
-      ...this.#feeds(this.#values[probe.sample]!, segment.takes),
-    }
-    // So does what an earlier segment has computed from a weight that is zero.
-    for (const name of segment.takes.filter(probe.changes))
-      given[name] = nonZero(given[name]!, name)
+    const values = this.#feeds(this.#values[probe.sample]!, segment.takes)
+    const given = { ...weights, ...others, ...values, ...taken }
     const names = changing.filter((name) => given[name])
     const session = await this.#open(segment, Object.keys({ ...weights, ...others }))
     try {
       const before = await session.run(given)
+      if (isOther) for (const value of segment.gives) this.#probed.set(value, before[value]!)
       for (const name of names) {
         this.#options.signal?.throwIfAborted()
         const other = changed(given[name]!, probe.share, name)
@@ -266,8 +267,19 @@ export class Pass {
     return Object.fromEntries(names.map((name) => [name, values.get(name)!]))
   }
 
+  #probedOf({ takes }: Segment): Feeds {
+    const found = takes.flatMap((name) => {
+      const value = this.#probed.get(name)
+      return value ? [[name, value] as const] : []
+    })
+    return Object.fromEntries(found)
+  }
+
   #keep(values: Map<string, Tensor>, { gives, last }: Segment, given: Feeds): void {
-    for (const name of last) values.delete(name)
+    for (const name of last) {
+      values.delete(name)
+      this.#probed.delete(name)
+    }
     for (const name of gives) values.set(name, given[name]!)
   }
 
