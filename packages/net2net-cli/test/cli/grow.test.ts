@@ -427,7 +427,7 @@ test('check says what it cannot tell, and growth that keeps the function is prov
   expect(JSON.parse(out).notExercised).toContain('fc1')
   const text = await net2net(['check', blind, padded])
   expect(text.out).toMatch(/Cannot tell: .*could have been overlooked: .*fc1/)
-  expect(text.out).toMatch(/--inputs.*--samples/)
+  expect(text.out).toMatch(/give them with --inputs/)
   const widened = await net2net(['widen', blind, 'fc1=9', '-o', grown])
   expect([widened.code, widened.err]).toEqual([0, ''])
   expect(widened.out).toMatch(/Equal: /)
