@@ -4,7 +4,7 @@ import type { Model } from '../model/model.ts'
 import { trainableConstants } from '../operators/trainable.ts'
 import { inSinglePrecision, singleFeeds } from '../passes/single-precision.ts'
 import type { Runtime } from '../runtime/runtime.ts'
-import { materialize } from '../tensor/tensor.ts'
+import { materializeWhenReady } from '../tensor/tensor.ts'
 import { changed } from './change.ts'
 import type { Difference } from './difference.ts'
 import type { Computation, OutOfCoreOptions } from './out-of-core/computation.ts'
@@ -37,7 +37,7 @@ export async function ownRounding(
     }
   const found: (readonly number[])[] = []
   for (const order of ORDERS) found.push(await sizes(outOfCoreSession(runtime, model, order)))
-  const rounded = withOtherRounding(model)
+  const rounded = await withOtherRounding(model)
   if (rounded) found.push(await sizes(outOfCoreSession(runtime, rounded, ORDERS[1])))
   return computation.outputs.map((_, i) => Math.max(...found.map((each) => each[i]!)))
 }
@@ -49,7 +49,7 @@ const SMALL = 2 ** 25
  * The model with its weights changed in their last bits, undefined where it is large. Sums of two or three
  * terms have no other order, and much of them is rounding where the terms nearly cancel.
  */
-function withOtherRounding(model: Model): Model | undefined {
+async function withOtherRounding(model: Model): Promise<Model | undefined> {
   const initializers = new Map(model.graph.initializers)
   let bytes = 0
   for (const name of trainableConstants(model).parameters) {
@@ -57,7 +57,8 @@ function withOtherRounding(model: Model): Model | undefined {
     if (!initializer) continue
     bytes += initializer.tensor.byteLength
     if (bytes > SMALL) return undefined
-    const tensor = changed(materialize(initializer.tensor), 2 ** -23, `rounding-${name}`)
+    const weight = await materializeWhenReady(initializer.tensor)
+    const tensor = changed(weight, 2 ** -23, `rounding-${name}`)
     initializers.set(name, { ...initializer, tensor })
   }
   return { ...model, graph: { ...model.graph, initializers } }

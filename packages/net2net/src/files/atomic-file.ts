@@ -58,7 +58,7 @@ export class AtomicFile {
       await settled([flushed, put])
       this.#syncSome(bytes.length)
     } else {
-      this.#buffered.push(bytes.slice())
+      this.#buffered.push(new Uint8Array(bytes))
       this.#bufferedBytes += bytes.length
       await flushed
     }

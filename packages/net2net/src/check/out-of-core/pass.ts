@@ -143,8 +143,8 @@ export class Pass {
     if (changing.length === 0) return
     const weights: Record<string, Tensor> = {}
     const others: Record<string, Tensor> = {}
-    const taken = this.#probedOf(segment)
-    let isOther = Object.keys(taken).length > 0
+    const taken = segment.takes.filter((name) => this.#probed.has(name))
+    let isOther = taken.length > 0
     const take = async (name: string, into: Record<string, Tensor>) => {
       const source = this.#weight(name)
       if (!source || !isNumeric(source.dtype) || source.dtype === 'bfloat16') return
@@ -161,7 +161,7 @@ export class Pass {
         if (isMatrix && !weights[name]) await take(name, others)
       }
     const values = this.#feeds(this.#values[probe.sample]!, segment.takes)
-    const given = { ...weights, ...others, ...values, ...taken }
+    const given = { ...weights, ...others, ...values, ...this.#feeds(this.#probed, taken) }
     const names = changing.filter((name) => given[name])
     const session = await this.#open(segment, Object.keys({ ...weights, ...others }))
     try {
@@ -265,14 +265,6 @@ export class Pass {
 
   #feeds(values: ReadonlyMap<string, Tensor>, names: readonly string[]): Feeds {
     return Object.fromEntries(names.map((name) => [name, values.get(name)!]))
-  }
-
-  #probedOf({ takes }: Segment): Feeds {
-    const found = takes.flatMap((name) => {
-      const value = this.#probed.get(name)
-      return value ? [[name, value] as const] : []
-    })
-    return Object.fromEntries(found)
   }
 
   #keep(values: Map<string, Tensor>, { gives, last }: Segment, given: Feeds): void {
