@@ -17,6 +17,19 @@ describe('a difference', () => {
     expect(shifted.maxRel).toBeCloseTo(0.1 / Math.sqrt(2 / 3), 3)
   })
 
+  test('of few numbers inside a model is relative to their size, for chance may put them near each other', () => {
+    const inside = (a: Tensor, b: Tensor) => {
+      const meter = new DifferenceMeter('values inside')
+      meter.add(a, b)
+      return meter.result().maxRel
+    }
+    const near = (add: number) => vector(0.5 + add, 0.50001)
+    expect(inside(near(0), near(1e-4))).toBeCloseTo(2e-4, 6)
+    expect(difference(near(0), near(1e-4)).maxRel).toBeGreaterThan(1)
+    const many = (add: number) => vector(0.5 + add, ...Array<number>(9).fill(0.50001))
+    expect(inside(many(0), many(1e-4))).toBeGreaterThan(1)
+  })
+
   test('is relative to the numbers themselves where they do not differ from each other', () => {
     expect(difference(vector(1e6, 1e6), vector(1e6 + 5, 1e6)).maxRel).toBeCloseTo(5e-6, 6)
     expect(difference(vector(0, 0), vector(0.5, 0)).maxRel).toBe(0.5)
@@ -72,6 +85,10 @@ describe('a movement', () => {
         many((i) => (i % 2) + 0.1),
       ),
     ).toBeCloseTo(0.2, 4)
+  })
+
+  test('of few numbers is a share of their size', () => {
+    expect(movement(vector(0.5, 0.50001), vector(0.501, 0.50101))).toBeCloseTo(2e-3, 5)
   })
 
   test('is none where numbers absorb it', () => {

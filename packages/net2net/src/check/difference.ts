@@ -30,6 +30,12 @@ export class DifferenceMeter {
   #maxRelative = 0
   #problem: string | undefined
   readonly #spread = new Spread()
+  readonly #isOfOutputs: boolean
+
+  /** @param of values inside a model may be a few numbers that chance has put near each other; outputs are what somebody reads */
+  constructor(of: 'outputs' | 'values inside' = 'outputs') {
+    this.#isOfOutputs = of === 'outputs'
+  }
 
   /** Adds a sample: y as the first and as the second model has it. NaN equals NaN, ∞ equals ∞. */
   add(a: Tensor, b: Tensor): void {
@@ -60,7 +66,7 @@ export class DifferenceMeter {
         maxRel: Number.POSITIVE_INFINITY,
         problem: this.#problem,
       }
-    const spread = this.#spread.result()
+    const spread = this.#isOfOutputs ? this.#spread.deviation() : this.#spread.scale()
     return {
       maxAbs: this.#maxAbs,
       maxRel: Math.max(this.#maxRelative, spread > 0 ? this.#maxExcess / spread : 0),
@@ -68,7 +74,10 @@ export class DifferenceMeter {
   }
 }
 
-/** The standard deviation of the finite ones among numbers that come one by one. */
+/** The standard deviation of fewer numbers than this can be far too small by chance. */
+const FEW = 8
+
+/** How far the finite ones among numbers that come one by one are apart. */
 class Spread {
   #count = 0
   #first = 0
@@ -86,12 +95,19 @@ class Spread {
     this.#resolution = Math.max(this.#resolution, rounding * Math.abs(value))
   }
 
-  /** 0 where the numbers differ by no more than their last bits. */
-  result(): number {
+  /** The standard deviation, or 0 where the numbers differ by no more than their last bits. */
+  deviation(): number {
     if (this.#count === 0) return 0
     const mean = this.#sum / this.#count
-    const spread = Math.sqrt(Math.max(0, this.#squares / this.#count - mean * mean))
-    return spread > this.#resolution ? spread : 0
+    const deviation = Math.sqrt(Math.max(0, this.#squares / this.#count - mean * mean))
+    return deviation > this.#resolution ? deviation : 0
+  }
+
+  /** The standard deviation of many numbers, the root mean square of few; 0 as there. */
+  scale(): number {
+    const deviation = this.deviation()
+    if (deviation === 0 || this.#count >= FEW) return deviation
+    return Math.hypot(deviation, this.#first + this.#sum / this.#count)
   }
 }
 
@@ -115,7 +131,7 @@ export function movement(before: Tensor, after: Tensor): number {
     const distance = Math.abs(x - y)
     distances.push(Number.isFinite(distance) ? Math.max(0, distance - rounding * Math.abs(x)) : 0)
   }
-  const scale = spread.result()
+  const scale = spread.scale()
   if (scale === 0) return Math.max(0, ...distances) > 0 ? 1 : 0
   distances.sort((p, q) => q - p)
   return (distances[Math.floor(distances.length / 32)] ?? 0) / scale

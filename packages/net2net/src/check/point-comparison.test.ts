@@ -17,3 +17,11 @@ test('of several roundings the one counts that moves a point most', () => {
   comparison.addJittered(name, near(1e-5))
   expect(comparison.differs).toBe(false)
 })
+
+test('two numbers that chance has put near each other are compared by their size', () => {
+  const comparison = new PointComparison(1, { rounding: 1e-5, agreement: 1e-5 })
+  const name = pointName('mean')
+  comparison.add(0, name, [float32([2, 1, 1], [1, 1.001])])
+  comparison.add(1, name, [float32([2, 1, 1], [1 + 1e-6, 1.001])])
+  expect(comparison.differs).toBe(false)
+})
