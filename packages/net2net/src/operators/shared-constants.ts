@@ -9,9 +9,9 @@
  *   readers are Identities, they are how a framework (TensorFlow) reads a variable: it is one. In a file that
  *   says of its constants what they are, an Identity is the program's own (`clone()`), and the constant is one, too.
  * - PyTorch's newer exporter merges constants of at most 1,024 elements without a trace, but notes of each
- *   node the module that it comes from. A parameter or statistic that several modules read is one
- *   of each if all its elements are the same number, or if the modules are copies in a list (their
- *   paths differ in numbers alone). A module that is used twice is one module, and keeps one.
+ *   node the module that it comes from, and the call with its arguments. A parameter or statistic that several modules
+ *   read, or that one module knows under several names, is one of each if all its elements are the same number, or if
+ *   the modules are copies in a list (their paths differ in numbers alone). A module that is used twice is one module, and keeps one.
  * - The user's ties: anything else that several nodes read, and a matrix that is the transpose of
  *   another one (exporters transpose the weight of a head that is tied to a table). The latter
  *   is computed from the other one again, so that both train as one.
@@ -36,7 +36,7 @@ const MERGED_ELEMENTS = 1024
 /** The model with a constant for each parameter, and ties where the user made them. */
 export function separateConstants(model: Model): Model {
   const copied = withoutCopies(model)
-  return withTies(withOneForEachModule(copied))
+  return withTies(withOneForEachParameter(copied))
 }
 
 /** A pattern of constants that nodes read under other names. */
@@ -99,8 +99,21 @@ function moduleOf({ metadata }: Node): string | undefined {
   return scopes?.at(-2)?.slice(1, -1)
 }
 
-/** A constant of its own for each module where the exporter merged those of several. */
-function withOneForEachModule(model: Model): Model {
+/** Key of PyTorch's exporter: the call that a node was made from, `%mul = …(args = (%p_block_0_scale, %add))`. */
+const CALL = 'pkg.torch.onnx.fx_node'
+
+/**
+ * The parameters and buffers that a call reads. `torch.export` calls the parameter `scale` of the module
+ * `block.0` by `p_block_0_scale`, wherever it is read; here it is `block_0_scale`.
+ */
+const notedNames = ({ metadata }: Node): ReadonlySet<string> =>
+  new Set([...(metadata?.get(CALL)?.matchAll(/%[pb]_(\w+)/g) ?? [])].map(([, name]) => name!))
+
+/** A name as `torch.export` notes it. */
+const asNoted = (name: string): string => name.replace(/[^a-zA-Z0-9]/g, '_').toLowerCase()
+
+/** A constant of its own for each parameter where the exporter merged several. */
+function withOneForEachParameter(model: Model): Model {
   const { graph } = model
   if (!graph.nodes.some(({ metadata }) => metadata?.has(SCOPES))) return model
   const readers = readersOf(graph)
@@ -115,22 +128,17 @@ function withOneForEachModule(model: Model): Model {
   ])) {
     const initializer = graph.initializers.get(name)
     if (!initializer) continue
-    const modules = new Map<string, Node[]>()
-    for (const node of readers.get(name) ?? []) {
-      const module = moduleOf(node)
-      if (module !== undefined) modules.set(module, [...(modules.get(module) ?? []), node])
-    }
-    if (modules.size < 2 || !areMerged([...modules.keys()], initializer.tensor)) continue
     // What the exporter transposed is called after what it was.
     const declaration = graph.values.find((value) => value.name === name)
     const folded = declaration?.metadata?.get(FOLDED_FROM)?.match(/^\['([^']+)'\]$/)?.[1]
     const known = folded ?? name
-    const owner = [...modules.keys()].find((path) => known.startsWith(`${path}.`))
-    const last = owner === undefined ? known.split('.').at(-1)! : known.slice(owner.length + 1)
-    const kept = owner ?? [...modules.keys()][0]!
-    for (const [path, nodes] of modules) {
+    const parameters = readParameters(known, readers.get(name) ?? [])
+    const paths = parameters.map(({ path }) => path)
+    if (paths.length < 2 || !areMerged(paths, initializer.tensor)) continue
+    const kept = paths.includes(known) ? known : paths[0]!
+    for (const { path, nodes } of parameters) {
       if (path === kept) continue
-      const own = names.fresh(path === '' ? last : `${path}.${last}`)
+      const own = names.fresh(path)
       initializers.set(own, initializer)
       if (declaration) {
         const metadata = new Map(declaration.metadata)
@@ -149,10 +157,36 @@ function withOneForEachModule(model: Model): Model {
   return { ...model, graph: { ...graph, nodes, values, initializers } }
 }
 
-/** Did the exporter, and not the user, make one constant of those of these modules? */
-function areMerged(modules: readonly string[], tensor: LazyTensor): boolean {
+/** The parameters that an exporter has written as one, called `known`: their names, and who reads each. */
+function readParameters(
+  known: string,
+  readers: readonly Node[],
+): readonly { readonly path: string; readonly nodes: readonly Node[] }[] {
+  const reading = readers.flatMap((node) => {
+    const module = moduleOf(node)
+    return module === undefined ? [] : [{ node, module }]
+  })
+  const owner = reading.find(({ module }) => known.startsWith(`${module}.`))?.module
+  const last = owner === undefined ? known.split('.').at(-1)! : known.slice(owner.length + 1)
+  const parameters = new Map<string, { path: string; nodes: Node[] }>()
+  for (const { node, module } of reading) {
+    const within = module === '' ? '' : `${module}.`
+    const names = notedNames(node)
+    // A call that reads a weight and a bias does not say which of them this is.
+    const noted = names.size === 1 ? [...names][0]! : asNoted(within + last)
+    const paths = [known, within + last, within + noted.slice(within.length)]
+    const path = paths.find((each) => asNoted(each) === noted) ?? noted
+    const parameter = parameters.get(noted)
+    if (parameter) parameter.nodes.push(node)
+    else parameters.set(noted, { path, nodes: [node] })
+  }
+  return [...parameters.values()]
+}
+
+/** Did the exporter, and not the user, make one constant of these parameters? */
+function areMerged(parameters: readonly string[], tensor: LazyTensor): boolean {
   if (elementCount(tensor.dims) > MERGED_ELEMENTS) return false
-  const patterns = new Set(modules.map((path) => path.replace(/(?<=^|\.)\d+(?=\.|$)/g, '#')))
+  const patterns = new Set(parameters.map((path) => path.replace(/(?<=^|\.)\d+(?=\.|$)/g, '#')))
   return patterns.size === 1 || isUniform(tensor)
 }
 

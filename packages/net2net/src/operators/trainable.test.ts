@@ -12,6 +12,7 @@ import { trainableConstants } from './trainable.ts'
 const KIND = 'pkg.torch.export.graph_signature.InputSpec.kind'
 const FOLDED = 'pkg.onnxscript.optimizer.folded_from'
 const SCOPES = 'pkg.torch.onnx.name_scopes'
+const CALL = 'pkg.torch.onnx.fx_node'
 
 const random = randomStream(0, 'trainable')
 const normal = (...dims: number[]): Tensor =>
@@ -28,6 +29,8 @@ type Step = readonly [
   output: string,
   attributes?: Readonly<Record<string, AttributeLike>>,
   scopes?: string,
+  /** The call of the program, as the exporter notes it. */
+  call?: string,
 ]
 
 /** A model of x, float32 [2, 6, 8], or of token ids; `marks` is metadata by the name of a constant. */
@@ -45,8 +48,10 @@ function modelWith(
   builder.output(steps.at(-1)![2], 'float32')
   const model = modelOf(builder.graph())
   const nodes = model.graph.nodes.map((node, i) => {
-    const scopes = steps[i]![4]
-    return scopes === undefined ? node : { ...node, metadata: new Map([[SCOPES, scopes]]) }
+    const [, , , , scopes, call] = steps[i]!
+    if (scopes === undefined) return node
+    const notes = new Map([[SCOPES, scopes]])
+    return { ...node, metadata: call === undefined ? notes : notes.set(CALL, call) }
   })
   const values = Object.entries(marks).map(([name, entries]) => ({
     name,
@@ -340,6 +345,51 @@ describe('constants that an exporter merged', () => {
     expect(parametersOf(merged(normal(8), ['l.0.a', 'l.1.a'])).length).toBe(4)
     expect(parametersOf(merged(normal(8), ['a', 'b']))).toEqual(['a.bias', 'a.weight'])
     expect(parametersOf(merged(filled(1, 8), ['a', 'a']))).toEqual(['a.bias', 'a.weight'])
+  })
+
+  /** Two scales that were one constant: what each node's call says that it reads. */
+  const scales = (first: readonly [string, string], second: readonly [string, string]) => {
+    const step = (
+      input: string,
+      output: string,
+      [module, noted]: readonly [string, string],
+    ): Step => [
+      'Mul',
+      [input, 'blocks.0.gamma_1'],
+      output,
+      {},
+      `['', '${module}', 'mul']`,
+      `%mul : [num_users=1] = call_function[target=torch.ops.aten.mul.Tensor](args = (%p_${noted}, %${input}), kwargs = {})`,
+    ]
+    return parametersOf(
+      separateConstants(
+        modelWith(
+          { 'blocks.0.gamma_1': filled(0.1, 8) },
+          [step('x', 'h', first), step('h', 'y', second)],
+          { 'blocks.0.gamma_1': { [KIND]: 'PARAMETER' } },
+        ),
+      ),
+    )
+  }
+
+  test('fresh numbers that one module knows under two names are two', () => {
+    expect(scales(['blocks.0', 'blocks_0_gamma_1'], ['blocks.0', 'blocks_0_gamma_2'])).toEqual([
+      'blocks.0.gamma_1',
+      'blocks.0.gamma_2',
+    ])
+    expect(scales(['blocks.0', 'blocks_0_gamma_1'], ['blocks.1', 'blocks_1_gamma_2'])).toEqual([
+      'blocks.0.gamma_1',
+      'blocks.1.gamma_2',
+    ])
+    expect(scales(['blocks.0', 'blocks_0_gamma_1'], ['blocks.0', 'blocks_0_gamma_1'])).toEqual([
+      'blocks.0.gamma_1',
+    ])
+  })
+
+  test('fresh numbers that the user shares between modules are one', () => {
+    expect(scales(['blocks.0', 'blocks_0_gamma_1'], ['blocks.1', 'blocks_0_gamma_1'])).toEqual([
+      'blocks.0.gamma_1',
+    ])
   })
 
   test('an embedding and a head that is its transpose are one', () => {

@@ -112,6 +112,12 @@ image("convolution", "inception", lambda: Net(
                                      s.pool(F.max_pool2d(x, 3, 1, 1))], 1)),
     one=nn.Conv2d(3, 3, 1), three=nn.Conv2d(3, 3, 3, padding=1), wide=nn.Conv2d(3, 3, (1, 5), padding=(0, 2)),
     pool=nn.Conv2d(3, 3, 1), head=head(12)), optimize=True)
+image("convolution", "fresh scales of one module, another that two modules share", lambda: (lambda block: Net(
+    lambda s, x: pooled(s, s.blocks(x)), blocks=nn.Sequential(nn.Conv2d(3, 8, 1), block(), block()), head=head(8)))(
+    lambda shared=nn.Parameter(torch.full((8, 1, 1), 0.5)): Net(
+        lambda s, x: s.second * F.silu(s.first * x + s.low) + s.high + s.shared * x, shared=shared,
+        first=nn.Parameter(torch.full((8, 1, 1), 0.1)), second=nn.Parameter(torch.full((8, 1, 1), 0.1)),
+        low=nn.Parameter(torch.zeros(8, 1, 1)), high=nn.Parameter(torch.zeros(8, 1, 1)))), fresh=True, optimize=True)
 image("convolution", "one normalization used twice", lambda: Net(
     lambda s, x: pooled(s, s.bn(s.b(F.silu(s.bn(s.a(x)))))),
     a=nn.Conv2d(3, 6, 3), b=nn.Conv2d(6, 6, 3), bn=nn.BatchNorm2d(6), head=head(6)))
