@@ -19,7 +19,7 @@ describe('a difference', () => {
 
   test('of few numbers inside a model is relative to their size, for chance may put them near each other', () => {
     const inside = (a: Tensor, b: Tensor) => {
-      const meter = new DifferenceMeter('values inside')
+      const meter = new DifferenceMeter('points')
       meter.add(a, b)
       return meter.result().maxRel
     }

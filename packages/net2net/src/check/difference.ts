@@ -32,8 +32,8 @@ export class DifferenceMeter {
   readonly #spread = new Spread()
   readonly #isOfOutputs: boolean
 
-  /** @param of values inside a model may be a few numbers that chance has put near each other; outputs are what somebody reads */
-  constructor(of: 'outputs' | 'values inside' = 'outputs') {
+  /** @param of points inside a model may be a few numbers that chance has put near each other; outputs are what somebody reads */
+  constructor(of: 'outputs' | 'points' = 'outputs') {
     this.#isOfOutputs = of === 'outputs'
   }
 

@@ -163,7 +163,7 @@ const isModerate = (tensor: Tensor): boolean =>
   toNumbers(tensor).every((value) => Math.abs(value) < HUGE)
 
 function distance(a: Tensor, b: Tensor): number {
-  const meter = new DifferenceMeter('values inside')
+  const meter = new DifferenceMeter('points')
   meter.add(a, b)
   return meter.result().maxRel
 }
