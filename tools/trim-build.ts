@@ -1,26 +1,27 @@
 /**
- * Takes out of the built library what nobody uses there: the comments and the indentation of its JavaScript, syntax that is longer than it need be, the declarations that no
- * entry leads to, and the comments and the indentation of those that none exports. What an entry exports keeps its comments, where editors look for them. Names stay, for stack traces.
+ * Takes out of the built library what nobody uses there: the comments, the indentation and the long local names of its JavaScript, the declarations that no
+ * entry leads to, and the comments and the indentation of those that none exports. What an entry exports keeps its comments, where editors look for them. The
+ * names of functions and classes stay, for stack traces.
  */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { minifySync } from 'vite'
 
 const root = fileURLToPath(new URL('../packages/net2net/', import.meta.url))
 
-await build({
-  entryPoints: [`${root}dist/**/*.js`],
-  outdir: `${root}dist`,
-  allowOverwrite: true,
-  format: 'esm',
-  target: 'esnext',
-  legalComments: 'inline',
-  minifyWhitespace: true,
-  minifySyntax: true,
-  lineLimit: 4000,
-  logLevel: 'warning',
-})
+for (const name of await readdir(`${root}dist`, { recursive: true })) {
+  const file = join(root, 'dist', name)
+  if (!name.endsWith('.js')) continue
+  const { code, errors } = minifySync(file, await readFile(file, 'utf8'), {
+    module: true,
+    compress: false,
+    mangle: { toplevel: false, keepNames: true },
+    codegen: { removeWhitespace: true, legalComments: 'inline' },
+  })
+  if (errors[0]) throw new Error(`${name}: ${errors[0].message}`)
+  await writeFile(file, code)
+}
 
 const entries = JSON.stringify(JSON.parse(await readFile(`${root}package.json`, 'utf8')).exports)
 const exported = [...entries.matchAll(/"\.\/(dist\/[^"]+\.d\.ts)"/g)].map(([, path]) => root + path)
