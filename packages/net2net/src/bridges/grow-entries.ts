@@ -209,7 +209,7 @@ export function boundChanges(
 const stays = 'stays'
 
 export const UNTIE =
-  'Add --untie where the network can hold two tensors (for transformers: tie_word_embeddings: false).'
+  'Name all layers that share it, or add --untie where the network can hold two tensors (for transformers: tie_word_embeddings: false).'
 
 /**
  * Which change is that of which entry, where several entries hold one tensor: that of what reads it, if the exporter

@@ -33,7 +33,7 @@ export const FOLDED_FROM = 'pkg.onnxscript.optimizer.folded_from'
 const PARAMETER = 'PARAMETER'
 
 /** Begins the names that PyTorch's older exporter invents. */
-const INVENTED = 'onnx::'
+export const INVENTED = 'onnx::'
 
 /** What is noted of a parameter in a file that says of its constants what they are. */
 export const parameterNote: Metadata = new Map([[KIND, PARAMETER]])

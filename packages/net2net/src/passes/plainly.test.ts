@@ -2,10 +2,10 @@
 import { describe, expect, test } from 'vitest'
 import { draw, modelWith, node, operators, run } from '../../testing/plain-forms.ts'
 import { inspect } from '../growth/index.ts'
-import type { Node } from '../model/model.ts'
+import type { Model, Node } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
-import { float32, int64 } from '../tensor/tensor.ts'
+import { float32, int64, type Tensor } from '../tensor/tensor.ts'
 import { plainly } from './plainly.ts'
 
 describe('sequences', () => {
@@ -63,6 +63,72 @@ describe('sequences', () => {
       { outputs: ['s', 'y'] },
     )
     expect(operators(given)).toEqual(['SplitToSequence', 'SequenceAt'])
+  })
+})
+
+test('weights without a name are apart for two modules, and one for two calls of a module', async () => {
+  const reads = (paths: readonly string[]) =>
+    plainly(exported(paths)).graph.nodes.flatMap(({ opType, inputs }) =>
+      opType === 'MatMul' ? [inputs[1]!.slice(-1)] : [],
+    )
+  const exported = (paths: readonly string[]) => {
+    const called = (path: string, inputs: readonly string[], output: string) => ({
+      ...node('MatMul', inputs, [output]),
+      name: `/${path}/MatMul`,
+    })
+    const nodes = [
+      node('Identity', ['onnx::MatMul_3'], ['onnx::MatMul_4']),
+      node('Identity', ['onnx::MatMul_4'], ['onnx::MatMul_5']),
+      called(paths[0]!, ['x', 'onnx::MatMul_3'], 'a'),
+      called(paths[1]!, ['a', 'onnx::MatMul_4'], 'b'),
+      called(paths[2]!, ['b', 'onnx::MatMul_5'], 'y'),
+    ]
+    return modelWith(nodes, { 'onnx::MatMul_3': float32([3, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9]) })
+  }
+  await run(exported(['h.0/fc', 'h.1/fc', 'h.0/fc_1']), [2, 12, 3])
+  expect(reads(['h/fc', 'h/fc_1', 'h/fc_2'])).toEqual(['3', '3', '3'])
+  expect(reads(['h.0/fc', 'h.1/fc', 'h.1/fc_1'])).toEqual(['3', '4', '4'])
+  expect(reads(['h.0/fc', 'h.1/fc', 'h.0/fc_1'])).toEqual(['3', '4', '3'])
+  expect(reads(['fc_1', 'fc_2', 'fc_3'])).toEqual(['3', '4', '5'])
+  expect(reads(['a/fc', 'b/fc_1', 'fc'])).toEqual(['3', '4', '5'])
+})
+
+describe('constants that an exporter computed from one parameter', () => {
+  const weight = () => float32([3, 3], [1, 2, 3, 4, 5, 6, 7, 8, 10])
+  const calls = [
+    node('MatMul', ['x', 'first'], ['a']),
+    node('Relu', ['a'], ['b']),
+    node('MatMul', ['b', 'second'], ['y']),
+  ]
+  const exported = (second: Tensor, source: string, outputs = ['y']) => {
+    const model = modelWith(calls, { first: weight(), second }, { outputs })
+    const noted = (name: string, from: string) => ({
+      name,
+      type: { kind: 'tensor', dtype: 'float32', shape: [3, 3] } as const,
+      metadata: new Map([['pkg.onnxscript.optimizer.folded_from', `['${from}']`]]),
+    })
+    const values = [noted('first', 'layer.weight'), noted('second', source)]
+    return { ...model, graph: { ...model.graph, values } }
+  }
+  const constants = (model: Model) => [...plainly(model).graph.initializers.keys()]
+
+  test('are one where they are the same', async () => {
+    const model = exported(weight(), 'layer.weight')
+    await run(model, [2, 12, 3])
+    const { graph } = plainly(model)
+    expect([...graph.initializers.keys()]).toEqual(['first'])
+    expect(graph.nodes[2]!.inputs).toEqual(['b', 'first'])
+    expect(graph.values.map(({ name }) => name)).toEqual(['first'])
+  })
+
+  test('are apart where their numbers or their parameters differ, or where somebody else asks for them', () => {
+    const other = float32([3, 3], [1, 4, 7, 2, 5, 8, 3, 6, 10])
+    expect(constants(exported(other, 'layer.weight'))).toEqual(['first', 'second'])
+    expect(constants(exported(weight(), 'another.weight'))).toEqual(['first', 'second'])
+    expect(constants(exported(weight(), 'layer.weight', ['y', 'second']))).toEqual([
+      'first',
+      'second',
+    ])
   })
 })
 

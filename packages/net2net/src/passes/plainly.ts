@@ -3,6 +3,7 @@ import type { Model } from '../model/model.ts'
 import { plainRecurrences } from './plain-recurrences.ts'
 import { withoutErfc } from './without-erfc.ts'
 import { withoutFusions } from './without-fusions.ts'
+import { withoutRepeats } from './without-repeats.ts'
 import { withoutSequences } from './without-sequences.ts'
 import { withoutSubgraphs } from './without-subgraphs.ts'
 import { withoutWholeGathers } from './without-whole-gathers.ts'
@@ -15,7 +16,9 @@ import { withoutWholeGathers } from './without-whole-gathers.ts'
 export function plainly(model: Model): Model {
   try {
     return withoutWholeGathers(
-      withoutSequences(withoutSubgraphs(withoutFusions(plainRecurrences(withoutErfc(model))))),
+      withoutSequences(
+        withoutSubgraphs(withoutFusions(plainRecurrences(withoutErfc(withoutRepeats(model))))),
+      ),
     )
   } catch (error) {
     // Whoever goes on with it says what is wrong, in the words of what they do.

@@ -257,6 +257,12 @@ case("transformer", "table that the exporter gathers", lambda: Net(
     **qkv(), table=parameter(4, 11), offsets=Buffer(relative)), sequence, untrained=["table"])
 
 
+case("transformer", "layers that are called more than once on sequences", lambda: Net(
+    lambda s, x: s.head(s.block(s.block(x)) + s.mix(x)).mean(1) + s.head(s.mix(2 * x)).mean(1),
+    block=nn.Sequential(nn.Linear(36, 40), nn.GELU(), nn.Linear(40, 36)), mix=nn.Linear(36, 36), head=nn.Linear(36, 5)),
+    (4, 7, 36), loss="ce")
+
+
 def rotary(s, x, heads):
     n, t, d = x.shape
     q, k, v = s.qkv(x).reshape(n, t, 3, heads, d // heads).permute(2, 0, 3, 1, 4)
@@ -466,7 +472,7 @@ case("recurrent", "learned initial states", lambda: Net(
     lambda s, x: s.r(x, (s.h.expand(-1, x.shape[0], -1).contiguous(), s.c.expand(-1, x.shape[0], -1).contiguous()))[0],
     r=nn.LSTM(5, 4, batch_first=True), h=parameter(1, 1, 4), c=parameter(1, 1, 4)), (2, 6, 5), optimize=False)
 case("functions", "chunks as a sequence", lambda: Net(
-    lambda s, x: torch.cat([part.tanh() for part in s.a(x).chunk(2, -1)]), a=nn.Linear(5, 4)), (2, 3, 5), optimize=False, refused="SequenceAt")
+    lambda s, x: torch.cat([part.tanh() for part in s.a(x).chunk(2, -1)]), a=nn.Linear(5, 4)), (2, 3, 5), optimize=False)
 case("functions", "grid_sample", lambda: Net(
     lambda s, x: F.grid_sample(s.a(x), s.grid, align_corners=False), a=nn.Conv2d(3, 4, 1), grid=Buffer(torch.rand(2, 4, 4, 2) * 2 - 1)),
     (2, 3, 6, 6))

@@ -9,6 +9,7 @@ import { decodeModel } from '../../src/onnx/decode.ts'
 import { encodeModel } from '../../src/onnx/encode.ts'
 import { separateConstants } from '../../src/operators/shared-constants.ts'
 import { FOLDED_FROM } from '../../src/operators/trainable.ts'
+import { plainly } from '../../src/passes/plainly.ts'
 import { nodeRuntime } from '../../src/runtime/onnxruntime.node.ts'
 import { randomStream } from '../../src/tensor/random.ts'
 import { float32, type Tensor } from '../../src/tensor/tensor.ts'
@@ -68,7 +69,7 @@ export function judgeGroup(group: string): void {
 /** How many modules there are at least, so that none is lost. */
 const sizes: Readonly<Record<string, number>> = {
   convolution: 31,
-  transformer: 33,
+  transformer: 34,
   transformers: 5,
   arithmetic: 12,
   functions: 16,
@@ -82,7 +83,7 @@ export async function judge(
   arrays: ReadonlyMap<string, Tensor>,
 ): Promise<readonly string[]> {
   if (judged.failed !== undefined) return [`PyTorch: ${judged.failed}`]
-  const model = decodeModel(bytes())
+  const model = plainly(decodeModel(bytes()))
   try {
     const wrong = await compared(judged, model, arrays)
     return judged.refused === undefined ? wrong : [`expected a refusal of ${judged.refused}`]

@@ -5,6 +5,7 @@ import { permutation, randomStream } from '../../tensor/random.ts'
 import { type GrownUnits, growthChoices, type NoiseKind, type WidenInit } from '../growth-plan.ts'
 import type { Solution } from '../solve/index.ts'
 import type { GrownVariable } from './project.ts'
+import { grownAlike } from './trained-as-one.ts'
 
 export interface ReplicateOptions {
   /** Seed of the maps and of all noise (default 0). */
@@ -76,26 +77,56 @@ export function namedUnits(
 export function replicate(
   solution: Solution,
   sizes: ReadonlyMap<number, number>,
-  { seed, init, noise, noiseSize }: Required<ReplicateOptions>,
+  options: Required<ReplicateOptions>,
 ): readonly Replicated[] {
-  const { groups, splits } = solution
-  return namedUnits(solution, sizes).map(({ variable, id, members, from, to }): Replicated => {
-    if (groups.balanced(variable) !== undefined && to % from !== 0 && init !== 'random-pad') {
-      const map = Array.from({ length: to }, (_, i) => (i < from ? i : 0))
-      const split = map.map((_, i) => (i < from ? 1 : 0))
-      return { variable, id, to, units: { id, members, from, to, init: 'added', map, split } }
-    }
-    const map =
-      groups.balanced(variable) === undefined || to % from !== 0
-        ? randomMap(from, to, seed, id)
-        : balancedMap(from, to, seed, id)
-    const split = splitsIntegers(solution, variable)
-      ? wholeSplit(map)
-      : noise === 'zero-sum' && !splits.allowsNoise(variable)
-        ? unequalSplit(map, noiseSize, seed, id)
-        : equalSplit(map)
-    return { variable, id, to, units: { id, members, from, to, init, map, split } }
+  const { axes, groups, splits } = solution
+  const named = namedUnits(solution, sizes)
+  const likeOf = grownAlike(solution, sizes, (variable) =>
+    [
+      axes.sizeOfVariable(variable),
+      groups.balanced(variable) === undefined,
+      splits.allowsNoise(variable),
+      splitsIntegers(solution, variable),
+    ].join(),
+  )
+  const alike = new Map<number, readonly NamedUnits[]>()
+  for (const each of named) {
+    const like = likeOf(each.variable)
+    alike.set(like, [...(alike.get(like) ?? []), each])
+  }
+  const units = new Map<number, GrownUnits>()
+  return named.map(({ variable, to }): Replicated => {
+    const like = likeOf(variable)
+    const known = units.get(like) ?? unitsOf(solution, alike.get(like)!, options)
+    units.set(like, known)
+    return { variable, id: known.id, to, units: known }
   })
+}
+
+/** The units of variables that grow alike. */
+function unitsOf(
+  solution: Solution,
+  alike: readonly NamedUnits[],
+  { seed, init, noise, noiseSize }: Required<ReplicateOptions>,
+): GrownUnits {
+  const { groups, splits } = solution
+  const { variable, id, from, to } = alike[0]!
+  const members = [...new Set(alike.flatMap((each) => each.members))]
+  if (groups.balanced(variable) !== undefined && to % from !== 0 && init !== 'random-pad') {
+    const map = Array.from({ length: to }, (_, i) => (i < from ? i : 0))
+    const split = map.map((_, i) => (i < from ? 1 : 0))
+    return { id, members, from, to, init: 'added', map, split }
+  }
+  const map =
+    groups.balanced(variable) === undefined || to % from !== 0
+      ? randomMap(from, to, seed, id)
+      : balancedMap(from, to, seed, id)
+  const split = splitsIntegers(solution, variable)
+    ? wholeSplit(map)
+    : noise === 'zero-sum' && !splits.allowsNoise(variable)
+      ? unequalSplit(map, noiseSize, seed, id)
+      : equalSplit(map)
+  return { id, members, from, to, init, map, split }
 }
 
 /**

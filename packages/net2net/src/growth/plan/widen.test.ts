@@ -4,6 +4,7 @@ import { Net2NetError } from '../../errors.ts'
 import { float } from '../../model/attributes.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
+import { SCOPES } from '../../model/names.ts'
 import { encodeModel } from '../../onnx/encode.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { randomStream } from '../../tensor/random.ts'
@@ -250,6 +251,66 @@ describe('widening', () => {
     const plan = planWiden(model, { a: 6 })
     expect(plan.parameters.filter(({ name }) => name === 'slope')).toHaveLength(1)
     await expectEqualFunctions(model, applyPlan(model, plan))
+  })
+
+  /** Two calls of a block of two layers; `first` and `second` are the modules that the nodes come from. */
+  const twice = (bias: LazyTensor, first = 'block', second = 'block') => {
+    const model = build(
+      (b) => {
+        const weights = [tensor(4, 6), tensor(6, 4)].map((value, i) =>
+          b.initializer(`w${i}`, value),
+        )
+        const shift = b.initializer('bias', bias)
+        const call = (x: string, name: string) => {
+          const h = b.node('MatMul', [x, weights[0]!], {}, { name: `${name}.up` })
+          const z = b.node('Relu', [b.node('Add', [h, shift], {}, { name: `${name}.shift` })])
+          return b.node('Add', [
+            b.node('MatMul', [z, weights[1]!], {}, { name: `${name}.down` }),
+            x,
+          ])
+        }
+        return call(call('x', 'first'), 'second')
+      },
+      ['batch', 4],
+    )
+    const nodes = model.graph.nodes.map((node) => {
+      const module = node.name.startsWith('first') ? first : second
+      return { ...node, metadata: new Map([[SCOPES, `['', '${module}', 'call']`]]) }
+    })
+    return { ...model, graph: { ...model.graph, nodes } }
+  }
+
+  it('keeps what is called twice one, with its weights and their noise, where both calls grow alike', async () => {
+    const model = twice(tensor(6))
+    const plan = planWiden(model, { '*.up': 9 })
+    expect(plan.units.map(({ members }) => members)).toEqual([['first.up', 'second.up']])
+    expect(plan.parameters.map(({ to }) => to).sort()).toEqual(['bias', 'w0', 'w1'])
+    const wide = applyPlan(model, plan)
+    expect(wide.graph.initializers.size).toBe(3)
+    await expectEqualFunctions(model, wide)
+    for (const widths of [{ 'first.up': 9 }, { 'first.up': 9, 'second.up': 10 }]) {
+      const apart = planWiden(model, widths)
+      expect(apart.units.length).toBe(Object.keys(widths).length)
+      await expectEqualFunctions(model, applyPlan(model, apart))
+    }
+  })
+
+  it('grows layers apart that share no more than equal numbers', () => {
+    const units = (bias: LazyTensor) => {
+      const model = twice(bias, 'a', 'b')
+      // Weights of their own, but for the bias.
+      const initializers = new Map(model.graph.initializers)
+      const nodes = model.graph.nodes.map((node) => {
+        if (!node.name.startsWith('second')) return node
+        const inputs = node.inputs.map((name) => (/^w\d/.test(name) ? `${name}.own` : name))
+        return { ...node, inputs }
+      })
+      for (const name of ['w0', 'w1']) initializers.set(`${name}.own`, initializers.get(name)!)
+      const own = { ...model, graph: { ...model.graph, nodes, initializers } }
+      return planWiden(own, { '*.up': 9 }).units.length
+    }
+    expect(units(float32([6], new Float32Array(6)))).toBe(2)
+    expect(units(tensor(6))).toBe(1)
   })
 
   it('edits the sizes that a model writes down, and only where they mean the grown axis', async () => {

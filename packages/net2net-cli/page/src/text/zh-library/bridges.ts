@@ -180,8 +180,8 @@ export const bridges: Readonly<Record<string, string>> = {
     '请由这些权重导出模型，在 PyTorch 中用 optimize=False，以保留名称。',
   '{0} of {1} {2} one tensor for {3} uses, which would grow in different ways.':
     '{1} 的 {0} {2}供 {3} 处使用的一个张量，它们会以不同的方式扩展。',
-  'Add --untie where the network can hold two tensors (for transformers: tie_word_embeddings: false).':
-    '如果网络可以有两个张量，请加上 --untie（transformers 中：tie_word_embeddings: false）。',
+  'Name all layers that share it, or add --untie where the network can hold two tensors (for transformers: tie_word_embeddings: false).':
+    '请写出共用它的所有层；如果网络可以有两个张量，也可以加上 --untie（transformers 中：tie_word_embeddings: false）。',
   'Which of {0} of {1} grows cannot be told: the model does not say who reads them.':
     '无法判断 {1} 的 {0} 中哪个会扩展：模型没有说明谁读取它们。',
   'Export the network with dynamo=True, which notes it.':
