@@ -429,6 +429,49 @@ describe('what is multiplied by nearly nothing', () => {
     return { ...model, graph: { ...model.graph, initializers } }
   }
 
+  /** x → in → in + o(softmax(q · k) · v) of the normalized in → out, as transformers begin: attention hardly differs from a mean. */
+  function attentive(size: number): Model {
+    const graph = new GraphBuilder()
+    graph.input('x', 'float32', ['batch', 6, 12])
+    const dense = (name: string, from: string, deviation: number, rows: number, columns: number) =>
+      graph.node(
+        'MatMul',
+        [from, graph.initializer(`${name}.w`, normal(name, deviation, rows, columns))],
+        {},
+        { name },
+      )
+    const stream = dense('in', 'x', 0.3, 12, 16)
+    const one = graph.initializer('one', float32([16], new Float32Array(16).fill(1)))
+    const normed = graph.node('LayerNormalization', [stream, one], { axis: -1 }, { name: 'norm' })
+    const heads = graph.constant(int64([0, 6, 2, 8]))
+    const [q, k, v] = ['q', 'k', 'v'].map((name) =>
+      graph.node('Reshape', [dense(name, normed, size, 16, 16), heads]),
+    )
+    const places = { perm: [0, 2, 1, 3] }
+    const scores = graph.node('MatMul', [
+      graph.node('Transpose', [q!], places),
+      graph.node('Transpose', [k!], { perm: [0, 2, 3, 1] }),
+    ])
+    const mixed = graph.node('MatMul', [
+      graph.node('Softmax', [scores], { axis: -1 }),
+      graph.node('Transpose', [v!], places),
+    ])
+    const joined = graph.node('Transpose', [mixed], places)
+    const flat = graph.node('Reshape', [joined, graph.constant(int64([0, 6, 16]))])
+    const sum = graph.node('Add', [stream, dense('o', flat, size, 16, 16)])
+    graph.node('Identity', [dense('out', sum, 0.3, 16, 4)], {}, { outputs: ['y'] })
+    graph.output('y', 'float32', undefined)
+    return graph.model()
+  }
+
+  test('counts where scores of attention hardly differ', async () => {
+    const model = attentive(0.004)
+    const wider = applyPlan(model, planWiden(model, { in: 32, q: 24 }))
+    expect(await compare(model, wider)).toMatchObject({ equal: true })
+    for (const name of ['q.w', 'k.w', 'o.w'])
+      expect((await compare(model, mistaken(wider, name))).equal, name).not.toBe(true)
+  })
+
   test.each([1e-6, 1e-9, 1e-4])('counts where all of it is multiplied: %s', async (scale) => {
     const model = scaledBranch(scale)
     const wider = applyPlan(model, planWiden(model, { in: 21 }))

@@ -36,8 +36,8 @@ export interface Trial {
   /** By how much weights change, as a share of themselves: rounding hides a little. */
   readonly share: number
   /**
-   * Weights that are nearly zero (the scale of a residual branch at the start) are multiplied by the same number in both
-   * models, so that they hide nothing. Models that differ then show nothing: they are others.
+   * Weights that are small (the scale of a residual branch at the start, all of a fresh transformer) are multiplied by the same
+   * number in both models, so that they hide nothing. Models that differ then show nothing: they are others.
    */
   readonly isAmplified?: true
 }
