@@ -42,6 +42,41 @@ function around(
 const names = (model: Model) => model.graph.nodes.map((node) => `${node.opType} ${node.name}`)
 
 describe('deepening', () => {
+  it('takes of a pattern the layers behind which a layer fits, and says why where there are none', async () => {
+    const b = new GraphBuilder()
+    b.input('ids', 'int64', ['n', 5])
+    const table = b.node(
+      'Gather',
+      [b.initializer('table.weight', tensor(9, 4)), 'ids'],
+      {},
+      { name: 'table' },
+    )
+    const hidden = b.node(
+      'MatMul',
+      [table, b.initializer('hidden.weight', tensor(4, 6))],
+      {},
+      { name: 'hidden' },
+    )
+    const last = b.node(
+      'MatMul',
+      [hidden, b.initializer('last.weight', tensor(6, 2))],
+      {},
+      { name: 'last' },
+    )
+    b.output(last, 'float32')
+    const model = b.model()
+    expect(planDeepen(model, ['*']).inserted.map(({ after }) => after)).toEqual(['hidden', 'last'])
+    expect(() => planDeepen(model, ['table'])).toThrow(
+      /^Gather table cannot be deepened: an embedding/,
+    )
+    expect(() => planDeepen(model, ['tab*'])).toThrow(
+      /^None of the layers that "tab\*" fits can be deepened: Gather table: an embedding/,
+    )
+    expect(() => planDeepen(model, ['*'], { kernelSize: 3 })).toThrow(
+      /fits can be deepened: Gather table: it has no kernel, and neither would a layer behind it\.$/,
+    )
+  })
+
   it('inserts convolutions of another kernel, layers and residual blocks', async () => {
     const model = around((b, c) => b.node('Relu', [c], {}, { name: 'act' }), { dilations: [1, 2] })
     for (const kernelSize of [1, 2, 5, [1, 3]])

@@ -10,6 +10,7 @@
 import { mustBeOneOf, refusedError, usageError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
 import { describeNode, NameSupply, valueNames } from '../../model/names.ts'
+import type { Unsupported } from '../../operators/contract/answers.ts'
 import type { InsertedLayer } from '../../operators/contract/facets.ts'
 import { emptyPlan } from '../empty-plan.ts'
 import {
@@ -22,9 +23,9 @@ import {
 import type { Facts, LayerSite } from '../solve/facts.ts'
 import { type Solution, solutionOf } from '../solve/index.ts'
 import type { ChannelStatistics } from './inserted-layer.ts'
-import { neighbourhood, residualSite, siteOf } from './insertion-site.ts'
+import { neighbourhood, residualSite, type Site, siteOf } from './insertion-site.ts'
 import { hasKernel, LARGEST_KERNEL } from './kernel.ts'
-import { selectLayers } from './select-layers.ts'
+import { isPattern, selectLayers } from './select-layers.ts'
 
 export interface DeepenOptions {
   /** Seed of random weights (default 0). */
@@ -51,7 +52,8 @@ export interface DeepenOptions {
 }
 
 /**
- * Plans to insert a layer after each of the given ones.
+ * Plans to insert a layer after each of the given ones; of those that a pattern (`conv*`) fits, after each where that is
+ * possible.
  *
  * @param from A model, or what has been solved of it.
  * @throws Net2NetError (usage) for unknown layers; (refused) where no layer can be inserted.
@@ -67,21 +69,22 @@ export function planDeepen(
   if (layers.length === 0) throw usageError('No layer to deepen was given.')
   const { facts } = solutionOf(from)
   const { model } = facts
-  const chosen = new Set(layers.flatMap((name) => selectLayers(model, facts.layers, name)))
+  const sites = new Map(
+    layers.flatMap((name) =>
+      sitesFor(facts, name, (layer) => {
+        if (kernelSize !== undefined && !hasKernel(layer)) return { unsupported: noKernel }
+        return (block === 'residual' ? residualSite : siteOf)(facts, layer, {
+          statistics: statistics[layer.name],
+          kernel: kernelSize === undefined ? undefined : kernelOf(layer, kernelSize),
+        })
+      }),
+    ),
+  )
   const names = new NameSupply([
     ...valueNames(model.graph),
     ...model.graph.nodes.map((node) => node.name),
   ])
-  const inserted = [...chosen].map((layer): Insertion => {
-    const site = (block === 'residual' ? residualSite : siteOf)(facts, layer, {
-      statistics: statistics[layer.name],
-      kernel: kernelSize === undefined ? undefined : kernelOf(layer, kernelSize),
-    })
-    if ('unsupported' in site)
-      throw refusedError(`${describeNode(layer.node)} cannot be deepened: ${site.unsupported}.`, {
-        where: describeNode(layer.node),
-      })
-    const { value, layer: chain } = site
+  const inserted = [...sites].map(([layer, { value, layer: chain }]): Insertion => {
     const name = names.fresh(`${layer.name}-deeper`)
     const locals = new Set([
       ...chain.parameters.map((parameter) => parameter.name),
@@ -103,13 +106,36 @@ export function planDeepen(
   return { ...emptyPlan(seed), inserted }
 }
 
-/** The kernel of a layer that is inserted behind this one. */
+/** The layers that a name means, with the places behind them; of a pattern those that have one. */
+function sitesFor(
+  { model, layers }: Facts,
+  name: string,
+  siteBehind: (layer: LayerSite) => Site | Unsupported,
+): readonly (readonly [LayerSite, Site])[] {
+  const sites: (readonly [LayerSite, Site])[] = []
+  const refused: { readonly label: string; readonly reason: string }[] = []
+  for (const layer of selectLayers(model, layers, name)) {
+    const site = siteBehind(layer)
+    if ('unsupported' in site)
+      refused.push({ label: describeNode(layer.node), reason: site.unsupported })
+    else sites.push([layer, site])
+  }
+  const [first] = refused
+  if (!first || (isPattern(name) && sites.length > 0)) return sites
+  const { label, reason } = first
+  throw refusedError(
+    isPattern(name)
+      ? `None of the layers that "${name}" fits can be deepened: ${label}: ${reason}.`
+      : `${label} cannot be deepened: ${reason}.`,
+    { where: label },
+  )
+}
+
+const noKernel = 'it has no kernel, and neither would a layer behind it'
+
+/** The kernel of a layer that is inserted behind this one, which has one. */
 function kernelOf(layer: LayerSite, wanted: number | readonly number[]): readonly number[] {
   const label = describeNode(layer.node)
-  if (!hasKernel(layer))
-    throw refusedError(`${label} has no kernel, and neither would a layer behind it.`, {
-      where: label,
-    })
   const rank = layer.weightDims.length - 2
   const sizes = typeof wanted === 'number' ? Array<number>(rank).fill(wanted) : wanted
   const isSize = (size: number) => Number.isInteger(size) && size >= 1 && size <= LARGEST_KERNEL

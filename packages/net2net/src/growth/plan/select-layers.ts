@@ -52,7 +52,8 @@ export function selectLayer<L extends LayerSite>(layers: readonly L[], name: str
 }
 
 /**
- * The layers that a name or a pattern means, in the order of the graph.
+ * The layers that a name or a pattern means, in the order of the graph. The name of a weight or of a module that is called several times
+ * means all its calls.
  *
  * @throws Net2NetError (usage) where there are none, (refused) where the model has no layers at all
  */
@@ -62,10 +63,21 @@ export function selectLayers<L extends LayerSite>(
   name: string,
 ): readonly L[] {
   if (layers.length === 0) throw refusedError(whyNoLayers(model))
-  if (!isPattern(name)) return [selectLayer(layers, name)]
+  if (!isPattern(name)) return callsOf(layers, name) ?? [selectLayer(layers, name)]
   const found = layers.filter((layer) => namesOf(layer).some(patternOf(name)))
   if (found.length === 0) throw unknown(layers, name)
   return found
+}
+
+/** Layers that read one weight, which has this name or whose module has it; undefined where there are no several. */
+function callsOf<L extends LayerSite>(
+  layers: readonly L[],
+  name: string,
+): readonly L[] | undefined {
+  if (layers.some((layer) => layer.name === name)) return undefined
+  const found = layers.filter(({ weight, module }) => weight === name || module === name)
+  const isOne = new Set(found.map(({ weight }) => weight)).size === 1
+  return found.length > 1 && isOne ? found : undefined
 }
 
 /** What a model without layers has instead: quantized nodes, say, with the reasons of their rules. */

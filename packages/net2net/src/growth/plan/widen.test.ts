@@ -295,6 +295,20 @@ describe('widening', () => {
     }
   })
 
+  it('takes the name of a weight, or of the module, for all calls', () => {
+    const model = twice(tensor(6))
+    for (const name of ['w0', '*.up'])
+      expect(planWiden(model, { [name]: 9 }).units[0]!.members).toEqual(['first.up', 'second.up'])
+    // Of the module are two weights.
+    expect(() => planWiden(model, { block: 9 })).toThrow(/"block" could be any of the layers/)
+    const nodes = model.graph.nodes.map((node) => {
+      const part = node.name.endsWith('.up') ? 'block.up' : 'block.down'
+      return { ...node, metadata: new Map([[SCOPES, `['', 'block', '${part}', 'call']`]]) }
+    })
+    const named = { ...model, graph: { ...model.graph, nodes } }
+    expect(planWiden(named, { 'block.up': 9 }).units[0]!.members).toEqual(['first.up', 'second.up'])
+  })
+
   it('grows layers apart that share no more than equal numbers', () => {
     const units = (bias: LazyTensor) => {
       const model = twice(bias, 'a', 'b')

@@ -269,7 +269,9 @@ export const growth: Readonly<Record<string, string>> = {
     '{0} 取了“{1}”的一部分，后者也有 {2} 项，并且不随之变化',
   'No layer to deepen was given.': '没有给出要加深的层。',
   '{0} cannot be deepened: {1}.': '{0} 不能加深：{1}。',
-  '{0} has no kernel, and neither would a layer behind it.': '{0} 没有卷积核，它后面的层也不会有。',
+  'None of the layers that "{0}" fits can be deepened: {1}: {2}.':
+    '“{0}”所匹配的层都不能加深：{1}：{2}。',
+  'it has no kernel, and neither would a layer behind it': '它没有卷积核，它后面的层也不会有',
   'A kernel of {0} is none for a layer behind {1}: give a whole number from 1 to {2}, or one for each of its {3} axes.':
     '{0} 不是 {1} 之后一层的卷积核：请给出从 1 到 {2} 的整数，或为它的 {3} 个轴各给一个。',
   'its values are of type {0}': '它的值是 {0} 类型',
