@@ -296,6 +296,34 @@ describe('compare', () => {
     expect(report).toMatchObject({ equal: false, outputs: [{ problem: 'shapes [] and [1,1]' }] })
   })
 
+  test('the only output may have another name, and so may one of several; of two it is not known which is which', async () => {
+    const outputs = (...names: string[]) => {
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', ['batch', 3])
+      for (const [i, name] of names.entries()) {
+        const factor = graph.constant(float32([1], [i + 1]))
+        graph.node('Mul', ['x', factor], {}, { outputs: [name] })
+        graph.output(name, 'float32', ['batch', 3])
+      }
+      return graph.model()
+    }
+    for (const [a, b] of [
+      [['y'], ['z']],
+      [
+        ['y', 'z'],
+        ['y', 'w'],
+      ],
+    ]) {
+      const { equal, outputs: found } = await compare(outputs(...a!), outputs(...b!))
+      expect(equal).toBe(true)
+      expect(found.map(({ name }) => name)).toEqual(a)
+    }
+    expect((await compare(outputs('y', 'z'), outputs('w', 'y'))).equal).toBe(false)
+    await expect(compare(outputs('y', 'z'), outputs('v', 'w'))).rejects.toThrow(
+      /the outputs of one are y \(float32\), z \(float32\), those of the other v/,
+    )
+  })
+
   test('models with other inputs cannot be compared', async () => {
     const other = single('Abs', { z: ['float32', ['n', 3]] })
     await expect(compare(affine(1), other)).rejects.toThrow(

@@ -2,6 +2,7 @@ import { load } from '#file'
 import { defaultRuntime } from '#runtime'
 import { Net2NetError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
+import { withOutputNameOf } from '../model/output-names.ts'
 import { encodeWhenReady } from '../onnx/encode.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import {
@@ -32,6 +33,8 @@ export interface CompareOptions extends ComparisonOptions {
  * Either may be a staged model, whose files are still being written: each weight is waited for until
  * it is there, and where models are computed in segments, the other is computed meanwhile.
  *
+ * Outputs are told apart by their names. Where only one has another name, it is the same output.
+ *
  * @throws difference where their inputs or outputs have other names or types; input where one of
  *   them does not load or run; whatever the writing of a staged model fails with
  */
@@ -42,7 +45,9 @@ export async function compare(
 ): Promise<Comparison> {
   const { runtime = defaultRuntime, wholeUpTo = 2 ** 25, ...others } = options
   // ONNX Runtime loads many broken files: our own reader refuses them first, by name and field.
-  const models = [await modelOf(a), await modelOf(b)] as const
+  const [first, given] = [await modelOf(a), await modelOf(b)]
+  const second = withOutputNameOf(first, given)
+  const models = [first, second] as const
   const parts = keptParts(...models)
   if (parts)
     try {
@@ -56,7 +61,7 @@ export async function compare(
       const isMisfit = cause instanceof Net2NetError && cause.kind === 'input'
       if (!isMisfit || others.signal?.aborted || others.inputs) throw cause
     }
-  return compareModels(runtime, [a, b], models, wholeUpTo, others)
+  return compareModels(runtime, [a, second === given ? b : second], models, wholeUpTo, others)
 }
 
 /** @param files What each model was given as: a file need not be encoded. */

@@ -6,9 +6,11 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { growKeras } from '../../src/bridges/keras/grow-keras.ts'
+import { openKeras } from '../../src/bridges/keras/keras.node.ts'
 import { kerasParts, readKerasFile } from '../../src/bridges/keras/keras-file.ts'
 import type { KerasState } from '../../src/bridges/keras/keras-state.ts'
 import { kerasToModel } from '../../src/bridges/keras/to-model.ts'
+import { compare } from '../../src/check/compare.ts'
 import { decodeNpz } from '../../src/data/npy.ts'
 import { Net2NetError } from '../../src/errors.ts'
 import { inspect, planDeepen, planWiden } from '../../src/growth/index.ts'
@@ -33,7 +35,7 @@ const open = (name: string) => {
 
 const names = [
   ...['example', 'residual', 'sequence', 'decoder'],
-  ...['blocks', 'transformer', 'text', 'unet'],
+  ...['blocks', 'transformer', 'text', 'unet', 'siamese'],
 ]
 /** Layers that are deepened first. */
 const deepened: Readonly<Record<string, readonly string[]>> = {
@@ -45,6 +47,7 @@ const deepened: Readonly<Record<string, readonly string[]>> = {
   transformer: ['up1', 'down2'],
   text: ['fc'],
   unet: ['down2', 'up2b'],
+  siamese: ['mix', 'out'],
 }
 const formats = ['keras', 'h5'] as const
 /** Some layers are deepened, and every layer that may be is widened to a width that is no multiple. */
@@ -170,6 +173,33 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
     expect(() => growKeras({ file, network }, plan)).toThrow(
       /"layers\/dense\/vars\/0" of residual\.keras is one tensor for 2 uses/,
     )
+  })
+
+  test('a layer that is called twice grows as one by its name, and where all layers grow', () => {
+    const file = open('siamese.keras')
+    const network = kerasToModel(file)
+    for (const widths of [{ 'encode/hidden': 14 }, { hidden: 14 }, { '*': 'x1.5' }]) {
+      const plan = planWiden(network.model, widths, { seed: 1 })
+      const { layers } = inspect(growKeras({ file, network }, plan).network.model)
+      const calls = layers.filter(({ name }) => name.startsWith('encode/hidden'))
+      expect(calls.map(({ width }) => width)).toEqual([14, 14])
+    }
+    const single = planWiden(network.model, { 'encode/hidden@2': 14 }, { seed: 1 })
+    expect(() => growKeras({ file, network }, single)).toThrow(/is one tensor for 2 uses/)
+  })
+
+  test('a layer behind the last one keeps the name of the output in what is checked', async () => {
+    using network = openKeras(at('siamese.keras'))
+    const plan = planDeepen(network.model, ['out'])
+    await using staged = await network.grow([plan]).stage(at('deeper.keras'))
+    expect(staged.model.graph.outputs).toEqual(network.model.graph.outputs)
+    expect(await compare(network.model, staged.model)).toMatchObject({ equal: true })
+    await staged.publish()
+    using deeper = openKeras(at('deeper.keras'))
+    expect(deeper.model.graph.outputs[0]!.name).toMatch(/^out-deeper/)
+    const { equal, outputs } = await compare(network.model, deeper.model)
+    expect(equal).toBe(true)
+    expect(outputs[0]!.name).toBe(network.model.graph.outputs[0]!.name)
   })
 
   test('damaged at random are refused in one sentence, or read', () => {

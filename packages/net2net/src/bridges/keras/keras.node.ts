@@ -3,6 +3,7 @@ import { AtomicFiles, type ReplaceOptions } from '../../files/atomic-files.ts'
 import { FileSource } from '../../files/file-source.ts'
 import { type FileContent, writtenSource } from '../../files/write-whole.ts'
 import type { GrowthPlan } from '../../growth/growth-plan.ts'
+import { withOutputNames } from '../../model/output-names.ts'
 import type { StagedModel } from '../../onnx/save.node.ts'
 import { type KerasContent, readKeras } from './network.ts'
 
@@ -68,7 +69,10 @@ async function stageKeras(
     for (const [name, further] of beside)
       besides.set(name, await writtenSource(await files.create(name), further))
     const source = await writtenSource(await files.create(target), content.parts())
-    const { model } = readKeras(source, target)
+    const read = readKeras(source, target).model
+    // A layer behind the last one gives its name to the output.
+    const names = content.model.graph.outputs.map(({ name }) => name)
+    const model = withOutputNames(read, names)
     const discard = async () => {
       for (const each of [source, ...besides.values()]) each.close()
       await files.discard()

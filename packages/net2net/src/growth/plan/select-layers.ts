@@ -69,15 +69,25 @@ export function selectLayers<L extends LayerSite>(
   return found
 }
 
-/** Layers that read one weight, which has this name or whose module has it; undefined where there are no several. */
+/**
+ * Layers that read one weight, of which a name or a part of one means the weight or the module; undefined where there are no several.
+ * A layer of Keras that is called again is called `fc@2`.
+ */
 function callsOf<L extends LayerSite>(
   layers: readonly L[],
   name: string,
 ): readonly L[] | undefined {
-  if (layers.some((layer) => layer.name === name)) return undefined
-  const found = layers.filter(({ weight, module }) => weight === name || module === name)
-  const isOne = new Set(found.map(({ weight }) => weight)).size === 1
-  return found.length > 1 && isOne ? found : undefined
+  const ownName = (layer: L) => layer.name.replace(/@\d+$/, '')
+  for (const fits of [
+    (layer: L) => layer.weight === name || layer.module === name || ownName(layer) === name,
+    (layer: L) => namesOf(layer).some((each) => each.includes(name)),
+  ]) {
+    const found = name === '' ? [] : layers.filter(fits)
+    const isOne = new Set(found.map(({ weight }) => weight)).size === 1
+    if (found.length > 0) return found.length > 1 && isOne ? found : undefined
+    if (layers.some((layer) => layer.name === name)) return undefined
+  }
+  return undefined
 }
 
 /** What a model without layers has instead: quantized nodes, say, with the reasons of their rules. */
