@@ -82,6 +82,31 @@ describe('symbolic sizes', () => {
     expect(unequal.shape).toEqual([null, 4])
   })
 
+  it('are found behind an axis that is counted from either end, as exporters write unflatten', () => {
+    const modulo = (a: number, b: number, entries = {}) =>
+      infer(images, (graph) => graph.node('Mod', [ints(graph, a), ints(graph, b)], entries))
+        .elements
+    for (const [a, b] of [
+      [-1, 4],
+      [7, 4],
+      [-7, 4],
+      [7, -4],
+      [0, 4],
+    ] as const) {
+      expect(modulo(a, b)).toEqual([((a % b) + b) % b])
+      expect(modulo(a, b, { fmod: 1 })).toEqual([a % b])
+    }
+    const { shape } = infer(images, (b) => {
+      const axis = b.node('Mod', [ints(b, -3), ints(b, 4)])
+      const sizes = b.node('Shape', ['x'])
+      const before = b.node('Slice', [sizes, ints(b, 0), axis])
+      const after = b.node('Slice', [sizes, b.node('Add', [axis, ints(b, 1)]), ints(b, 99)])
+      const target = b.node('Concat', [before, ints(b, 4, 16), after], { axis: 0 })
+      return b.node('Reshape', ['x', target])
+    })
+    expect(shape).toEqual(['batch', 4, 16, 7, 7])
+  })
+
   it('are known as elements of Shape', () => {
     expect(infer(images, (b) => b.node('Shape', ['x'])).elements).toEqual(images)
     const part = infer(images, (b) => b.node('Shape', ['x'], { start: -3, end: -1 }))

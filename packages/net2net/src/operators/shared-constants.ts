@@ -106,11 +106,11 @@ const CALL = 'pkg.torch.onnx.fx_node'
  * The parameters and buffers that a call reads. `torch.export` calls the parameter `scale` of the module
  * `block.0` by `p_block_0_scale`, wherever it is read; here it is `block_0_scale`.
  */
-const notedNames = ({ metadata }: Node): ReadonlySet<string> =>
+export const notedNames = ({ metadata }: Node): ReadonlySet<string> =>
   new Set([...(metadata?.get(CALL)?.matchAll(/%[pb]_(\w+)/g) ?? [])].map(([, name]) => name!))
 
 /** A name as `torch.export` notes it. */
-const asNoted = (name: string): string => name.replace(/[^a-zA-Z0-9]/g, '_').toLowerCase()
+export const asNoted = (name: string): string => name.replace(/[^a-zA-Z0-9]/g, '_').toLowerCase()
 
 /** A constant of its own for each parameter where the exporter merged several. */
 function withOneForEachParameter(model: Model): Model {

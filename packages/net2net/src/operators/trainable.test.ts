@@ -180,6 +180,40 @@ describe('files without marks', () => {
     expect(left).not.toContain('mask')
   })
 
+  test('what is repeated or cut to sizes of the input is trained, and so is a table at positions up to a size', () => {
+    const model = modelWith(
+      {
+        token: normal(1, 1, 8),
+        joint: normal(24, 8),
+        table: normal(20, 8),
+        w: normal(8, 8),
+        zeros: filled(0, 1, 1, 8),
+      },
+      [
+        ['Shape', ['x'], 'sizes'],
+        ['Constant', [], 'first', { value_ints: [0] }],
+        ['Constant', [], 'last', { value_ints: [2] }],
+        ['Constant', [], 'none', { value_int: 0 }],
+        ['Constant', [], 'step', { value_int: 1 }],
+        ['Gather', ['sizes', 'first'], 'n'],
+        ['Gather', ['sizes', 'last'], 'width'],
+        ['Constant', [], 'one', { value_ints: [1] }],
+        ['Concat', ['n', 'one', 'width'], 'target', { axis: 0 }],
+        ['Expand', ['token', 'target'], 'tokens'],
+        ['Expand', ['zeros', 'target'], 'nothing'],
+        ['MatMul', ['x', 'w'], 'h'],
+        ['Concat', ['tokens', 'nothing', 'h'], 'all', { axis: 1 }],
+        ['Slice', ['joint', 'first', 'width', 'first'], 'part'],
+        ['MatMul', ['all', 'part'], 'p'],
+        ['Squeeze', ['width'], 'count'],
+        ['Range', ['none', 'count', 'step'], 'places'],
+        ['Gather', ['table', 'places'], 'here'],
+        ['Add', ['p', 'here'], 'y'],
+      ],
+    )
+    expect(parametersOf(model)).toEqual(['joint', 'table', 'token', 'w'])
+  })
+
   test('the bias of a layer is trained before a softmax, too; what is added to scores of attention is not', () => {
     const numbers = { bias: normal(6), distances: normal(6), temperature: filled(0.3) }
     const model = modelWith({ w: normal(8, 6), ...numbers }, [

@@ -51,7 +51,7 @@ const isMarkedBy = (metadata: ReadonlyMap<string, Metadata>): boolean =>
   [...metadata.values()].some((entries) => entries.get(KIND) === PARAMETER)
 
 /** The user's constants, by their names, that the exporter computed this one from. */
-const sourcesOf = (metadata: Metadata | undefined): readonly string[] =>
+export const sourcesOf = (metadata: Metadata | undefined): readonly string[] =>
   (metadata?.get(FOLDED_FROM)?.match(/[^'"[\], ]+/g) ?? []).filter(
     (name) => !/^val_\d+$/.test(name),
   )

@@ -31,8 +31,10 @@ export class UsesOfConstants {
   readonly #isFiller: (name: string) => boolean
   readonly #infos: ReadonlyMap<string, ValueInfo>
   readonly #producers = new Map<string, Node>()
-  /** Values that depend on nothing that the model is given. */
+  /** Values that depend on nothing that the model is given, but for sizes that they are cut or repeated to. */
   readonly #fixed: Set<string>
+  /** Integers that follow from the sizes of values. */
+  readonly #sizes = new Set<string>()
   /** Values that carry what the model computes with: its float inputs, and what was looked up. */
   readonly #signals = new Set<string>()
   /** Signals that no layer has touched. */
@@ -89,7 +91,8 @@ export class UsesOfConstants {
     const reading = this.#readingOf(node)
     for (const name of node.outputs) {
       this.#producers.set(name, node)
-      if (reading.given.length === 0) this.#fixed.add(name)
+      if (this.#isSize(node, name)) this.#sizes.add(name)
+      else if (reading.given.length === 0) this.#fixed.add(name)
     }
     this.#takeWeights(node, reading)
     this.#takeOperands(node, reading)
@@ -97,9 +100,24 @@ export class UsesOfConstants {
     this.#followSignals(node, reading)
   }
 
+  /** Does a value follow from the sizes of others? */
+  #isSize(node: Node, name: string): boolean {
+    const { dtype } = this.#infos.get(name) ?? {}
+    if (dtype === undefined || isFloat(dtype)) return false
+    if (node.opType === 'Shape' || node.opType === 'Size') return true
+    const inputs = inputsOf(node)
+    return (
+      inputs.some((input) => this.#sizes.has(input)) &&
+      inputs.every((input) => this.#sizes.has(input) || this.#fixed.has(input))
+    )
+  }
+
   #readingOf(node: Node): Reading {
-    const inputs = [...node.inputs, ...capturedValues(node)].filter((name) => name !== '')
-    const given = inputs.filter((name) => !this.#fixed.has(name))
+    // What a table is asked for counts, although it be the positions up to a size.
+    const isLookup = operatorOf(node)?.growth?.layer !== undefined
+    const given = inputsOf(node).filter(
+      (name) => !this.#fixed.has(name) && (isLookup || !this.#sizes.has(name)),
+    )
     const parameters = operatorOf(node)?.training?.parameters ?? []
     return {
       given,
@@ -178,6 +196,9 @@ export class UsesOfConstants {
     )
   }
 }
+
+const inputsOf = (node: Node): readonly string[] =>
+  [...node.inputs, ...capturedValues(node)].filter((name) => name !== '')
 
 const isDifferentiable = (node: Node): boolean =>
   typeof operatorOf(node)?.gradient === 'function' && node.inputs.length > 0

@@ -121,6 +121,47 @@ describe('constants that an exporter computed from one parameter', () => {
     expect(graph.values.map(({ name }) => name)).toEqual(['first'])
   })
 
+  test('are one where the program computed them anew, by values of its own', () => {
+    const before = exported(weight(), 'layer.weight')
+    const noted = (sources: readonly string[]) => {
+      const values = before.graph.values.map((value, i) => {
+        const text = `['layer.gain', 'norm_${i}', '${sources[i]}', 'val_${i}']`
+        return { ...value, metadata: new Map([['pkg.onnxscript.optimizer.folded_from', text]]) }
+      })
+      return { ...before, graph: { ...before.graph, values } }
+    }
+    expect(constants(noted(['layer.weight', 'layer.weight']))).toEqual(['first'])
+    expect(constants(noted(['layer.weight', 'other.weight']))).toEqual(['first', 'second'])
+    const same = {
+      first: float32([3, 3], new Float32Array(9)),
+      second: float32([3, 3], new Float32Array(9)),
+    }
+    const fresh = noted(['layer.weight', 'layer.weight'])
+    const initializers = new Map(Object.entries(same).map(([name, tensor]) => [name, { tensor }]))
+    // Of equal numbers nothing is known.
+    expect(constants({ ...fresh, graph: { ...fresh.graph, initializers } })).toEqual([
+      'first',
+      'second',
+    ])
+  })
+
+  test('are one without a note where two calls of a module read them', () => {
+    const gates = (path: string) => {
+      const called = (at: string, inputs: readonly string[], output: string) => ({
+        ...node('MatMul', inputs, [output]),
+        name: `${at}/MatMul`,
+      })
+      const model = modelWith(
+        [called('/l', ['x', 'onnx::LSTM_1'], 'a'), called(path, ['a', 'onnx::LSTM_2'], 'y')],
+        { 'onnx::LSTM_1': weight(), 'onnx::LSTM_2': weight() },
+      )
+      return constants(model).length
+    }
+    expect(gates('/l_1')).toBe(1)
+    expect(gates('/m')).toBe(2)
+    expect(gates('/l/l')).toBe(2)
+  })
+
   test('are apart where their numbers or their parameters differ, or where somebody else asks for them', () => {
     const other = float32([3, 3], [1, 4, 7, 2, 5, 8, 3, 6, 10])
     expect(constants(exported(other, 'layer.weight'))).toEqual(['first', 'second'])

@@ -59,7 +59,8 @@ def case(group, name, build, *inputs, loss="mse", **options):
     build makes the module, inputs are shapes of normal numbers or tensors. Options: optimize (of the
     exporter, default True), dynamic (a symbolic batch), refused (what the refusal must name),
     fresh (parameters as they are initialized), untrained (parameters that the file holds as something else,
-    and that must be named), absent (parameters that the file does not hold at all).
+    and that must be named), absent (parameters that the file does not hold at all), older (the exporter of before
+    PyTorch 2.9, in training mode, with a symbolic batch).
     """
     groups.setdefault(group, {})[name] = (build, inputs, loss, options)
 
@@ -261,6 +262,27 @@ case("transformer", "layers that are called more than once on sequences", lambda
     lambda s, x: s.head(s.block(s.block(x)) + s.mix(x)).mean(1) + s.head(s.mix(2 * x)).mean(1),
     block=nn.Sequential(nn.Linear(36, 40), nn.GELU(), nn.Linear(40, 36)), mix=nn.Linear(36, 36), head=nn.Linear(36, 5)),
     (4, 7, 36), loss="ce")
+
+
+def older(name, build, *inputs):
+    case("older", name, build, *inputs, loss="ce", older=True)
+
+
+older("layers that are called more than once on sequences", lambda: Net(
+    lambda s, x: s.head(s.block(s.block(x)) + s.mix(x)).mean(1) + s.head(s.mix(2 * x)).mean(1),
+    block=nn.Sequential(nn.Linear(36, 40), nn.GELU(), nn.Linear(40, 36)), mix=nn.Linear(36, 36), head=nn.Linear(36, 5)),
+    (4, 7, 36))
+older("encoder layers behind a class token", lambda: Net(
+    lambda s, x: s.head(s.body(torch.cat([s.token.expand(x.shape[0], -1, -1), s.embed(x)], 1) + s.places)[:, 0]),
+    embed=nn.Linear(6, 16), token=parameter(1, 1, 16), places=parameter(1, 8, 16), head=nn.Linear(16, 5),
+    body=nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 4, 24, dropout=0.0, batch_first=True), 2, enable_nested_tensor=False)),
+    (4, 7, 6))
+older("one encoder layer again and again", lambda: Net(
+    lambda s, x: s.head(s.layer(s.layer(x)).mean(1)), head=nn.Linear(16, 5),
+    layer=nn.TransformerEncoderLayer(16, 4, 24, dropout=0.0, batch_first=True, norm_first=True)), (4, 7, 16))
+older("queries that attend to sequences", lambda: Net(
+    lambda s, x: s.head(s.attend(s.queries.expand(x.shape[0], -1, -1) + s.mean(x.mean(1, keepdim=True)), x, x)[0].mean(1)),
+    queries=parameter(1, 3, 16), mean=nn.Linear(16, 16), attend=nn.MultiheadAttention(16, 4, batch_first=True), head=nn.Linear(16, 5)), (4, 7, 16))
 
 
 def rotary(s, x, heads):
@@ -557,10 +579,15 @@ def run(group):
                 shapes_given = tuple({0: torch.export.Dim.DYNAMIC} for _ in inputs) if options.get("dynamic") else None
                 if shapes_given is not None:
                     shapes_given = (shapes_given,)
-                torch.onnx.export(
-                    copy.deepcopy(module).eval(), tuple(inputs), file, dynamo=True, external_data=False, verbose=False,
-                    optimize=options.get("optimize", True), dynamic_shapes=shapes_given,
-                    input_names=[f"input{i}" for i in range(len(inputs))])
+                names = [f"input{i}" for i in range(len(inputs))]
+                if options.get("older"):
+                    torch.onnx.export(
+                        copy.deepcopy(module), tuple(inputs), file, dynamo=False, input_names=names,
+                        training=torch.onnx.TrainingMode.PRESERVE, dynamic_axes={each: {0: "batch"} for each in names})
+                else:
+                    torch.onnx.export(
+                        copy.deepcopy(module).eval(), tuple(inputs), file, dynamo=True, external_data=False, verbose=False,
+                        optimize=options.get("optimize", True), dynamic_shapes=shapes_given, input_names=names)
             first = {id(value): name for name, value in reversed(list(module.named_parameters()))}
             entry["aliases"] = {name: first[id(value)] for name, value in module.named_parameters(remove_duplicate=False)}
             if "refused" in options:

@@ -4,5 +4,6 @@ import { judgeGroup } from './judge.ts'
 
 describe('gradients', () => {
   judgeGroup('transformer')
+  judgeGroup('older')
   judgeGroup('transformers')
 })

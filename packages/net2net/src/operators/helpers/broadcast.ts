@@ -7,7 +7,7 @@
  */
 import { inputError } from '../../errors.ts'
 import { intAttribute } from '../../model/attributes.ts'
-import type { Dim, Shape } from '../../model/model.ts'
+import type { Dim, Node, Shape } from '../../model/model.ts'
 import { isFloat } from '../../tensor/dtype.ts'
 import { int64, scalar } from '../../tensor/tensor.ts'
 import type { AxesContext, AxesRule } from '../contract/axes.ts'
@@ -185,9 +185,16 @@ const positions = (context: { readonly node: { readonly inputs: readonly string[
 const isLegacyBroadcast = (context: Pick<AxesContext, 'node' | 'opset'>) =>
   context.opset < 7 && intAttribute(context.node, 'broadcast', 0) === 1
 
+/** What an operator makes of two elements, or how it follows from the node's attributes. */
+export type ElementRule = ElementOperation | ((node: Node) => ElementOperation)
+
+const elementOf = (rule: ElementRule | undefined, node: Node): ElementOperation | undefined =>
+  typeof rule === 'function' ? rule(node) : rule
+
 export const inferBroadcast =
-  (element?: ElementOperation, bool = false): InferRule =>
+  (rule?: ElementRule, bool = false): InferRule =>
   (context) => {
+    const element = elementOf(rule, context.node)
     const inputs = positions(context)
     if (inputs.length === 0) throw inputError(`${context.node.opType} needs an input.`)
     const dtype = bool
@@ -217,8 +224,9 @@ function inTypeOf(context: InferContext, element: ElementOperation): ElementOper
 }
 
 export const broadcastRule =
-  (element?: ElementOperation): AxesRule =>
+  (rule?: ElementRule): AxesRule =>
   (context) => {
+    const element = elementOf(rule, context.node)
     if (isLegacyBroadcast(context)) context.refuse('broadcasts by the rules from before opset 7')
     const axes = broadcastAxes(context, positions(context))
     const first = element && context.node.inputs.length === 2 ? context.axisElements(0) : undefined

@@ -13,6 +13,7 @@
  *   mod (fmod = 1): g, −g·(a − y)/b
  */
 
+import { intAttribute } from '../../model/attributes.ts'
 import { toNumbers } from '../../tensor/tensor.ts'
 import type { GrowthFacets, SameAsRule, TrainingFacets } from '../contract/facets.ts'
 import { type GradientContext, type GradientRule, isCpu } from '../contract/gradient.ts'
@@ -20,7 +21,12 @@ import type { ValueInfo } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { blockedElementwise } from '../helpers/blocked.ts'
 import { productBounds, sumBounds } from '../helpers/bounds.ts'
-import { broadcastRule, inferBroadcast, sumToInput } from '../helpers/broadcast.ts'
+import {
+  broadcastRule,
+  type ElementRule,
+  inferBroadcast,
+  sumToInput,
+} from '../helpers/broadcast.ts'
 import { inRows, isPerChannel, sumOverSamples, sumsOfRows } from '../helpers/channel-rows.ts'
 import { areSame, productOf, quotient } from '../helpers/dims.ts'
 import { type ElementOperation, elementsOf } from '../helpers/elements.ts'
@@ -34,7 +40,7 @@ import {
 } from '../helpers/scaling.ts'
 
 interface BinaryOptions {
-  readonly element?: ElementOperation
+  readonly element?: ElementRule
   readonly gradient: GradientRule
   readonly scaling: Operator['scaling']
   readonly sign: Operator['sign']
@@ -70,7 +76,7 @@ const binary = (
   execution: {
     blocked: blockedElementwise,
     broadcasts: true,
-    ...(element && { sameAs: unchanged(element) }),
+    ...(typeof element === 'object' && { sameAs: unchanged(element) }),
   },
 })
 
@@ -252,6 +258,11 @@ export const arithmetic: readonly Operator[] = [
   }),
   binary('Mod', {
     scaling: 'none',
+    // With the sign of a where fmod is 1, else with that of b.
+    element: (node) => ({
+      numbers:
+        intAttribute(node, 'fmod', 0) === 1 ? (a, b) => a % b : (a, b) => a - Math.floor(a / b) * b,
+    }),
     sign: 'unknown',
     gradient: binaryGradient(
       ({ g }) => g,
