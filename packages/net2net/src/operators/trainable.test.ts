@@ -5,7 +5,7 @@ import type { Model } from '../model/model.ts'
 import { decodeModel } from '../onnx/decode.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { randomStream } from '../tensor/random.ts'
-import { elementCount, float32, int64, type Tensor } from '../tensor/tensor.ts'
+import { elementCount, float32, int64, Tensor } from '../tensor/tensor.ts'
 import { separateConstants } from './shared-constants.ts'
 import { trainableConstants } from './trainable.ts'
 
@@ -178,6 +178,37 @@ describe('files without marks', () => {
     const left = trainableConstants(model).left.map(({ name }) => name)
     expect(left).toContain('temperature')
     expect(left).not.toContain('mask')
+  })
+
+  test('a table of relative positions and a temperature per head are trained; what the exporter made of them is named', () => {
+    const scored = (constants: Readonly<Record<string, Tensor>>, steps: readonly Step[]) =>
+      modelWith({ w: normal(8, 8), ...constants }, [
+        ['MatMul', ['x', 'w'], 'q'],
+        ['Transpose', ['q'], 'k', { perm: [0, 2, 1] }],
+        ['MatMul', ['q', 'k'], 'scores'],
+        ...steps,
+        ['Softmax', ['all'], 'a', { axis: -1 }],
+        ['MatMul', ['a', 'q'], 'y'],
+      ])
+    const places = int64(Array.from({ length: 36 }, (_, i) => 5 + (i % 6) - Math.floor(i / 6)))
+    const own = scored({ table: normal(1, 11), zeros: filled(0, 2, 12), heat: filled(1, 6, 1) }, [
+      ['Mul', ['scores', 'heat'], 'scaled'],
+      ['Constant', [], 'places', { value: new Tensor('int64', [6, 6], places.data) }],
+      ['Constant', [], 'zero', { value_int: 0 }],
+      ['Gather', ['table', 'places'], 'biases', { axis: 1 }],
+      ['Add', ['scaled', 'biases'], 'biased'],
+      ['Gather', ['zeros', 'places'], 'others', { axis: 1 }],
+      ['Gather', ['others', 'zero'], 'other'],
+      ['Add', ['biased', 'other'], 'all'],
+    ])
+    expect(parametersOf(own)).toEqual(['heat', 'table', 'w', 'zeros'])
+    const made = scored({ 'onnx::Add_1': normal(1, 6, 6) }, [
+      ['Add', ['scores', 'onnx::Add_1'], 'all'],
+    ])
+    expect(parametersOf(made)).toEqual(['w'])
+    expect(trainableConstants(made).left).toEqual([
+      { name: 'onnx::Add_1', reason: 'the exporter named it, so it may be a fixed constant' },
+    ])
   })
 
   test('what is repeated or cut to sizes of the input is trained, and so is a table at positions up to a size', () => {

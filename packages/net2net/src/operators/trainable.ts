@@ -119,15 +119,18 @@ export function trainableConstants(model: Model): TrainableConstants {
         left.push({ name, reason: `the exporter computed it from ${constant.join(', ')}` })
     } else if (use && looksTrained(use, tensor)) {
       if (!isInvented || use.isAffine) parameters.push(name)
-      else left.push({ name, reason: 'the exporter named it, so it may be a fixed constant' })
-    } else if (use && !isInvented) {
-      if (isTable(tensor)) left.push({ name, reason: 'it may be a table or a fixed constant' })
-      else if (isStored(name) && elementCount(tensor.dims) === 1)
+      else left.push({ name, reason: invented })
+    } else if (use) {
+      if (isTable(tensor))
+        left.push({ name, reason: isInvented ? invented : 'it may be a table or a fixed constant' })
+      else if (!isInvented && isStored(name) && elementCount(tensor.dims) === 1)
         left.push({ name, reason: 'it is a single number, which may be a fixed factor' })
     }
   }
   return { parameters, left, possible }
 }
+
+const invented = 'the exporter named it, so it may be a fixed constant'
 
 /** Running means and variances, by name. */
 export function storedStatistics(model: Model): ReadonlySet<string> {
@@ -224,7 +227,8 @@ function isTrigonometric(tensor: LazyTensor): boolean {
   const width = tensor.dims.at(-1) ?? 1
   const half = width / 2
   const count = elementCount(tensor.dims) / width
-  if (tensor.dtype !== 'float32' || width % 2 !== 0 || count < 2) return false
+  // A fresh table of zeros repeats itself as well.
+  if (tensor.dtype !== 'float32' || width % 2 !== 0 || count < 2 || isUniform(tensor)) return false
   let [isPosition, isRotary] = [true, true]
   for (let r = 0; r < count && (isPosition || isRotary); r++) {
     const row = new Float32Array(width)

@@ -41,6 +41,8 @@ export class UsesOfConstants {
   readonly #raw = new Set<string>()
   /** What an operator makes probabilities of. */
   readonly #toProbabilities: ReadonlySet<string>
+  /** Tables that are looked up at places that the file says: those of relative positions. */
+  readonly #inPlace = new Set<string>()
   /** What layers compute with weights of their own, moved or scaled since. */
   readonly #ofLayers = new Set<string>()
   /** What normalizations compute with ones and zeros in the place of a scale and a shift, moved or scaled since. */
@@ -133,7 +135,10 @@ export class UsesOfConstants {
       const dims = this.#infos.get(name)?.shape ?? []
       // What multiplies numbers that no signal gave (positions, say) is a weight only as a matrix.
       if (met.length === 0 && dims.filter((dim) => dim !== 1).length < 2) continue
-      if (given.length === 0 && operatorOf(node)?.growth?.layer) continue
+      if (given.length === 0 && operatorOf(node)?.growth?.layer) {
+        if (this.#constants.has(name)) this.#inPlace.add(name)
+        continue
+      }
       for (const source of this.#sources(name, isDifferentiable))
         if (source === name || this.#isLarge(source)) this.own.add(source)
       if (met.length === 0 && this.#constants.has(name)) this.lookedUp.add(name)
@@ -147,13 +152,18 @@ export class UsesOfConstants {
     if (!kind || signal === undefined || met.every((name) => this.#raw.has(name))) return
     // Of attention, say: what is added to the product of two signals. A layer's bias may come before a softmax, too.
     const isBiasOfScores =
+      kind === 'bias' &&
       node.outputs.some((output) => this.#toProbabilities.has(output)) &&
       !this.#ofLayers.has(signal)
     const rank = isBiasOfScores ? undefined : this.#infos.get(signal)?.shape?.length
     const isAffine = met.length === 1 && this.#plain.has(signal)
     for (const name of node.inputs.filter((input) => this.#fixed.has(input)))
-      for (const source of this.#sources(name, isMoved))
+      for (const source of this.#sources(name, isMoved)) {
         if (!this.operands.has(source)) this.operands.set(source, { kind, rank, isAffine })
+        if (kind !== 'bias' || !this.#inPlace.has(source)) continue
+        this.own.add(source)
+        this.lookedUp.add(source)
+      }
   }
 
   #followLayers(node: Node, { met, weights }: Reading): void {

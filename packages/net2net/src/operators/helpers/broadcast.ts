@@ -219,7 +219,8 @@ export const inferBroadcast =
 function inTypeOf(context: InferContext, element: ElementOperation): ElementOperation {
   const dtype = context.dtype(0)
   if (dtype === undefined || dtype === 'float64') return element
-  const round = isFloat(dtype) ? Math.fround : Math.trunc
+  // Integers have one zero.
+  const round = isFloat(dtype) ? Math.fround : (value: number) => Math.trunc(value) + 0
   return { ...element, numbers: (a, b) => round(element.numbers(a, b)) }
 }
 
