@@ -112,7 +112,7 @@ export const notedNames = ({ metadata }: Node): ReadonlySet<string> =>
 /** A name as `torch.export` notes it. */
 export const asNoted = (name: string): string => name.replace(/[^a-zA-Z0-9]/g, '_').toLowerCase()
 
-/** A constant of its own for each parameter where the exporter merged several. */
+/** Gives each parameter a constant of its own where the exporter has merged several. */
 function withOneForEachParameter(model: Model): Model {
   const { graph } = model
   if (!graph.nodes.some(({ metadata }) => metadata?.has(SCOPES))) return model

@@ -115,7 +115,7 @@ export class UsesOfConstants {
   }
 
   #readingOf(node: Node): Reading {
-    // What a table is asked for counts, although it be the positions up to a size.
+    // The places at which a table is looked up are given, also where they are all places up to a size.
     const isLookup = operatorOf(node)?.growth?.layer !== undefined
     const given = inputsOf(node).filter(
       (name) => !this.#fixed.has(name) && (isLookup || !this.#sizes.has(name)),

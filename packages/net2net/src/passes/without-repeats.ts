@@ -9,17 +9,18 @@
  *   the call: `/block/fc/MatMul`, `/block/fc_1/MatMul`.
  */
 import { capturedValues } from '../model/links.ts'
-import type { Initializer, Model, Node } from '../model/model.ts'
+import type { Graph, Initializer, Metadata, Model, Node } from '../model/model.ts'
 import { asNoted, notedNames } from '../operators/shared-constants.ts'
 import { FOLDED_FROM, INVENTED, isUniform, sourcesOf } from '../operators/trainable.ts'
 import { isFloat } from '../tensor/dtype.ts'
 import { sameBytes } from '../tensor/same-bytes.ts'
-import { isNumeric, type LazyTensor } from '../tensor/tensor.ts'
+import type { LazyTensor } from '../tensor/tensor.ts'
 
 /** The same function, with each such weight once; the model itself where it has none. */
 export function withoutRepeats(model: Model): Model {
   const { graph } = model
-  const repeats = new Map([...repeatedConstants(model), ...repeatedCopies(model)])
+  const calls = callsOf(graph)
+  const repeats = new Map([...repeatedConstants(model, calls), ...repeatedCopies(model, calls)])
   for (const { name } of [...graph.inputs, ...graph.outputs]) repeats.delete(name)
   for (const node of graph.nodes) for (const name of capturedValues(node)) repeats.delete(name)
   if (repeats.size === 0) return model
@@ -36,50 +37,55 @@ export function withoutRepeats(model: Model): Model {
   return { ...model, graph: { ...graph, nodes, values, initializers } }
 }
 
+/** By value, the paths of the nodes that read it, without copies. */
+type Calls = ReadonlyMap<string, readonly (readonly string[])[]>
+
+/** A constant that may be a repeat. `note`: all that the exporter says of where it comes from. */
+interface Candidate {
+  readonly name: string
+  readonly tensor: LazyTensor
+  readonly note: string | undefined
+}
+
 /** By name, the constant that it repeats: computed from the same parameters, or for the same module, with the same numbers. */
-function repeatedConstants(model: Model): ReadonlyMap<string, string> {
-  const { graph } = model
-  const origins = originsOf(model)
-  const calls = callsOf(graph.nodes)
+function repeatedConstants({ graph }: Model, calls: Calls): ReadonlyMap<string, string> {
+  const notes = new Map(graph.values.map(({ name, metadata }) => [name, metadata]))
+  const parametersOf = parameterNames(graph)
   /** By origin, type and shape: constants that differ. */
-  const known = new Map<string, { name: string; tensor: LazyTensor }[]>()
+  const known = new Map<string, Candidate[]>()
   const repeats = new Map<string, string>()
   for (const [name, { tensor }] of graph.initializers) {
-    if (!isFloat(tensor.dtype)) continue
-    const isInvented = name.startsWith(INVENTED) && !isUniform(tensor)
-    const origin = isInvented ? INVENTED : origins.get(name)
-    if (origin === undefined) continue
+    const metadata = notes.get(name)
+    const note = metadata?.get(FOLDED_FROM)
+    const isInvented = name.startsWith(INVENTED)
+    if (!isFloat(tensor.dtype) || (note === undefined && !isInvented)) continue
+    const origin = note === undefined ? INVENTED : parametersOf(metadata) || note
     const key = `${origin} ${tensor.dtype} [${tensor.dims}]`
     const others = known.get(key) ?? []
+    known.set(key, others)
     const first = others.find(
       (other) =>
-        (!isInvented || isCalledAgain(calls.get(other.name), calls.get(name))) &&
+        (note !== undefined || isCalledAgain(calls.get(other.name), calls.get(name))) &&
+        // Of equal numbers nothing is known but what a note says to the letter.
+        ((note !== undefined && note === other.note) || !isUniform(tensor)) &&
         haveSameBytes(other.tensor, tensor),
     )
     if (first) repeats.set(name, first.name)
-    else known.set(key, [...others, { name, tensor }])
+    else others.push({ name, tensor, note })
   }
   return repeats
 }
 
-/**
- * What each constant was computed from: the parameters (names with the path of a module, or what calls of the program read). Without
- * those, or where all its numbers are the same, that is all that the exporter notes.
- */
-function originsOf({ graph }: Model): ReadonlyMap<string, string> {
-  const noted = new Set(graph.nodes.flatMap((node) => [...notedNames(node)]))
-  const origins = new Map<string, string>()
-  for (const { name, metadata } of graph.values) {
-    const text = metadata?.get(FOLDED_FROM)
-    const tensor = graph.initializers.get(name)?.tensor
-    if (text === undefined || !tensor) continue
-    const parameters = sourcesOf(metadata).filter(
-      (source) => source.includes('.') || noted.has(asNoted(source)),
-    )
-    const isKnown = parameters.length > 0 && isNumeric(tensor.dtype) && !isUniform(tensor)
-    origins.set(name, isKnown ? parameters.toSorted().join() : text)
+/** The parameters among what a constant was computed from: names with the path of a module, or what calls of the program read. */
+function parameterNames({ nodes }: Graph): (metadata: Metadata | undefined) => string {
+  let noted: ReadonlySet<string> | undefined
+  return (metadata) => {
+    noted ??= new Set(nodes.flatMap((node) => [...notedNames(node)]))
+    return sourcesOf(metadata)
+      .filter((source) => source.includes('.') || noted!.has(asNoted(source)))
+      .toSorted()
+      .join()
   }
-  return origins
 }
 
 /** Bytes that are read of each at a time: the weights may be larger than memory. */
@@ -94,17 +100,11 @@ function haveSameBytes(a: LazyTensor, b: LazyTensor): boolean {
 }
 
 /** By the result of an Identity, the weight that an earlier call of the same module reads. */
-function repeatedCopies({ graph }: Model): ReadonlyMap<string, string> {
-  const copies = graph.nodes.filter(
-    ({ opType, domain, outputs }) =>
-      opType === 'Identity' && domain === '' && outputs[0]?.startsWith(INVENTED),
-  )
+function repeatedCopies({ graph }: Model, calls: Calls): ReadonlyMap<string, string> {
   const repeats = new Map<string, string>()
-  if (copies.length === 0) return repeats
   /** By constant and by copy of it: the constant and those of its copies that are weights of their own. */
   const weights = new Map<string, string[]>()
-  const calls = callsOf(graph.nodes)
-  for (const node of copies) {
+  for (const node of graph.nodes.filter(isInventedCopy)) {
     const [source, copy] = [node.inputs[0]!, node.outputs[0]!]
     const tensor = graph.initializers.get(source)?.tensor
     const known = weights.get(source) ?? (tensor && !isUniform(tensor) ? [source] : undefined)
@@ -117,12 +117,18 @@ function repeatedCopies({ graph }: Model): ReadonlyMap<string, string> {
   return repeats
 }
 
-/** By value, the paths of the nodes that read it, without copies. */
-function callsOf(nodes: readonly Node[]): ReadonlyMap<string, readonly (readonly string[])[]> {
-  const calls = new Map<string, (readonly string[])[]>()
+const isInventedCopy = ({ opType, domain, outputs }: Node): boolean =>
+  opType === 'Identity' && domain === '' && outputs[0]?.startsWith(INVENTED) === true
+
+/** Of what the older exporter has named, and of what it copies. */
+function callsOf({ nodes, initializers }: Graph): Calls {
+  const calls = new Map<string, string[][]>()
+  for (const name of initializers.keys()) if (name.startsWith(INVENTED)) calls.set(name, [])
+  for (const node of nodes.filter(isInventedCopy))
+    for (const name of [node.inputs[0]!, node.outputs[0]!]) calls.set(name, [])
+  if (calls.size === 0) return calls
   for (const { opType, name, inputs } of nodes)
-    if (opType !== 'Identity')
-      for (const input of inputs) calls.set(input, [...(calls.get(input) ?? []), name.split('/')])
+    if (opType !== 'Identity') for (const input of inputs) calls.get(input)?.push(name.split('/'))
   return calls
 }
 

@@ -258,20 +258,20 @@ case("transformer", "table that the exporter gathers", lambda: Net(
     **qkv(), table=parameter(4, 11), offsets=Buffer(relative)), sequence, untrained=["table"])
 
 
-case("transformer", "layers that are called more than once on sequences", lambda: Net(
-    lambda s, x: s.head(s.block(s.block(x)) + s.mix(x)).mean(1) + s.head(s.mix(2 * x)).mean(1),
-    block=nn.Sequential(nn.Linear(36, 40), nn.GELU(), nn.Linear(40, 36)), mix=nn.Linear(36, 36), head=nn.Linear(36, 5)),
-    (4, 7, 36), loss="ce")
+def called_again():
+    return Net(
+        lambda s, x: s.head(s.block(s.block(x)) + s.mix(x)).mean(1) + s.head(s.mix(2 * x)).mean(1),
+        block=nn.Sequential(nn.Linear(36, 40), nn.GELU(), nn.Linear(40, 36)), mix=nn.Linear(36, 36), head=nn.Linear(36, 5))
+
+
+case("transformer", "layers that are called more than once on sequences", called_again, (4, 7, 36), loss="ce")
 
 
 def older(name, build, *inputs):
     case("older", name, build, *inputs, loss="ce", older=True)
 
 
-older("layers that are called more than once on sequences", lambda: Net(
-    lambda s, x: s.head(s.block(s.block(x)) + s.mix(x)).mean(1) + s.head(s.mix(2 * x)).mean(1),
-    block=nn.Sequential(nn.Linear(36, 40), nn.GELU(), nn.Linear(40, 36)), mix=nn.Linear(36, 36), head=nn.Linear(36, 5)),
-    (4, 7, 36))
+older("layers that are called more than once on sequences", called_again, (4, 7, 36))
 older("encoder layers behind a class token", lambda: Net(
     lambda s, x: s.head(s.body(torch.cat([s.token.expand(x.shape[0], -1, -1), s.embed(x)], 1) + s.places)[:, 0]),
     embed=nn.Linear(6, 16), token=parameter(1, 1, 16), places=parameter(1, 8, 16), head=nn.Linear(16, 5),

@@ -94,12 +94,12 @@ export function replicate(
     const like = likeOf(each.variable)
     alike.set(like, [...(alike.get(like) ?? []), each])
   }
-  const units = new Map<number, GrownUnits>()
+  const unitsLike = new Map(
+    [...alike].map(([like, each]) => [like, unitsOf(solution, each, options)]),
+  )
   return named.map(({ variable, to }): Replicated => {
-    const like = likeOf(variable)
-    const known = units.get(like) ?? unitsOf(solution, alike.get(like)!, options)
-    units.set(like, known)
-    return { variable, id: known.id, to, units: known }
+    const units = unitsLike.get(likeOf(variable))!
+    return { variable, id: units.id, to, units }
   })
 }
 

@@ -1,6 +1,6 @@
 /**
- * Units of a module that is called more than once: each call has variables of its own, and they share weights. Where they grow to
- * the same size, they grow alike, so that the weights stay one tensor, and train as one.
+ * Finds the axis variables that grow alike. A module that is called more than once has other variables in each call, and the same
+ * weights. Where these variables grow to the same size, they grow alike, so that the weights stay one tensor and train as one.
  */
 import { nodeKey } from '../../model/names.ts'
 import { separateConstants } from '../../operators/shared-constants.ts'
@@ -28,9 +28,8 @@ export function grownAlike(
     for (const other of others)
       for (const [a, b] of correspondingVariables(solution, first!, other)) {
         const [one, another] = [likeOf(a), likeOf(b)]
-        const isAlike =
-          sizes.has(one) && sizes.get(one) === sizes.get(another) && kindOf(one) === kindOf(another)
-        if (one !== another && isAlike) likes.set(another, one)
+        if (one === another || !sizes.has(one) || sizes.get(one) !== sizes.get(another)) continue
+        if (kindOf(one) === kindOf(another)) likes.set(another, one)
       }
   return likeOf
 }
@@ -41,12 +40,13 @@ function sharedReadings(
   sizes: ReadonlyMap<number, number>,
 ): readonly (readonly Reading[])[] {
   const byName = new Map<string, Reading[]>()
-  for (const [reading, found] of relations.readings)
-    if (
-      isFloat(reading.tensor.dtype) &&
-      found.axes.some((axis) => axes.leaves(axis).some((leaf) => sizes.has(leaf)))
-    )
-      byName.set(reading.name, [...(byName.get(reading.name) ?? []), reading])
+  for (const [reading, found] of relations.readings) {
+    const grows = found.axes.some((axis) => axes.leaves(axis).some((leaf) => sizes.has(leaf)))
+    if (!grows || !isFloat(reading.tensor.dtype)) continue
+    const known = byName.get(reading.name)
+    if (known) known.push(reading)
+    else byName.set(reading.name, [reading])
+  }
   const shared = [...byName.values()].filter((readings) => readings.length > 1)
   if (shared.length === 0) return []
   // What an exporter has merged is read together, and trains apart.
