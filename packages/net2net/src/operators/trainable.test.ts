@@ -260,6 +260,50 @@ describe('files without marks', () => {
     expect(parametersOf(model)).toEqual(['bias', 'w'])
   })
 
+  test('the bias of a sum of layers is trained before a gate', () => {
+    const model = modelWith({ v: normal(8, 6), w: normal(8, 6), bias: normal(6) }, [
+      ['MatMul', ['x', 'v'], 'first'],
+      ['MatMul', ['x', 'w'], 'second'],
+      ['Add', ['first', 'second'], 'sum'],
+      ['Add', ['sum', 'bias'], 'logits'],
+      ['Sigmoid', ['logits'], 'y'],
+    ])
+    expect(parametersOf(model)).toEqual(['bias', 'v', 'w'])
+  })
+
+  test('the state that a recurrence begins with is trained if its numbers differ, and named if not', () => {
+    const cell = (state: string): Step => [
+      'RNN',
+      ['x', 'w', 'r', '', '', state],
+      'y',
+      { hidden_size: 8 },
+    ]
+    const weights = { w: normal(1, 8, 8), r: normal(1, 8, 8) }
+    const sizes: Step = ['Shape', ['x'], 'size', { start: 1, end: 2 }]
+    const repeated: Step = ['Expand', ['state', 'target'], 'states']
+    const target: Step = ['Concat', ['one', 'size', 'one'], 'target', { axis: 0 }]
+    const learned = (state: Tensor, marks = {}) =>
+      trainableConstants(
+        modelWith(
+          { ...weights, state, one: int64([1]) },
+          [sizes, target, repeated, cell('states')],
+          marks,
+        ),
+      )
+    expect([...learned(normal(1, 1, 8)).parameters].sort()).toEqual(['r', 'state', 'w'])
+    const fixed = learned(filled(0, 1, 1, 8))
+    expect([...fixed.parameters].sort()).toEqual(['r', 'w'])
+    expect(fixed.left.map(({ name }) => name)).toEqual(['state'])
+    const marks = {
+      w: { [KIND]: 'PARAMETER' },
+      r: { [KIND]: 'PARAMETER' },
+      state: { [FOLDED]: "['start']" },
+    }
+    const marked = learned(normal(1, 1, 8), marks)
+    expect([...marked.parameters].sort()).toEqual(['r', 'w'])
+    expect(marked.left).toEqual([{ name: 'state', reason: 'the exporter computed it from start' }])
+  })
+
   test('the scale and the shift behind a normalization without any are trained, whatever they are called', () => {
     const numbers = {
       w: normal(8, 6),

@@ -14,6 +14,7 @@
  *   table of positions: not a mask, not a scalar, not a table of sines, not applied to the
  *   model's input itself (which is how inputs are standardized), not under a name that an
  *   exporter invented, but for the scale and the shift behind a normalization that has none of its own.
+ *   So is a state that a recurrence begins with, if its numbers differ.
  *
  * Running statistics are never parameters, nor is what is not floating-point, nor are ones and zeros
  * that an exporter put in the place of a scale and a shift. Whoever trains may name others.
@@ -94,43 +95,49 @@ export function trainableConstants(model: Model): TrainableConstants {
     (name) => isStored(name) && elementCount(constants.get(name)!.dims) > 1,
   )
   const possible = new Map([...constants].filter(([name]) => !statistics.has(name)))
-  const parameters: string[] = []
-  const left: LeftConstant[] = []
-  for (const [name, tensor] of possible) {
+  /** Is it trained? If not, why not, where somebody may wonder. */
+  const judge = (name: string, tensor: LazyTensor): boolean | string => {
     const sources = sourcesOf(metadata.get(name))
     const kind = metadata.get(name)?.get(KIND) ?? (sources.some(isWeightName) && PARAMETER)
-    if (kind) {
-      if (kind === PARAMETER) parameters.push(name)
-      continue
-    }
+    if (kind) return kind === PARAMETER
     const isInvented = isMarked
       ? !name.includes('.')
       : name.startsWith(INVENTED) || (storesWeights && !isStored(name))
     const use = uses.operands.get(name)
-    if (uses.own.has(name)) {
-      const isFixed =
-        (isInvented && isFiller(tensor)) || (uses.lookedUp.has(name) && isTrigonometric(tensor))
-      if (!isFixed) parameters.push(name)
-    } else if (use && isMarked) {
+    const isState = uses.states.has(name)
+    if (uses.own.has(name))
+      return !(
+        (isInvented && isFiller(tensor)) ||
+        (uses.lookedUp.has(name) && isTrigonometric(tensor))
+      )
+    if (!use && !isState) return false
+    const isSingle = elementCount(tensor.dims) === 1
+    if (isMarked) {
       // Sizes of values are among the sources too.
       const constant = sources.filter((source) => !uses.isComputed(source))
-      const isKnown = isTable(tensor) || elementCount(tensor.dims) === 1
-      if (isKnown && constant.length > 0)
-        left.push({ name, reason: `the exporter computed it from ${constant.join(', ')}` })
-    } else if (use && looksTrained(use, tensor)) {
-      if (!isInvented || use.isAffine) parameters.push(name)
-      else left.push({ name, reason: invented })
-    } else if (use) {
-      if (isTable(tensor))
-        left.push({ name, reason: isInvented ? invented : 'it may be a table or a fixed constant' })
-      else if (!isInvented && isStored(name) && elementCount(tensor.dims) === 1)
-        left.push({ name, reason: 'it is a single number, which may be a fixed factor' })
+      const isKnown = isSingle || isTable(tensor) || (isState && !isUniform(tensor))
+      return (
+        isKnown && constant.length > 0 && `the exporter computed it from ${constant.join(', ')}`
+      )
     }
+    if (isState && isUniform(tensor)) return !isInvented && sameNumbers
+    if (isState || looksTrained(use!, tensor)) return !isInvented || use?.isAffine || invented
+    if (isTable(tensor)) return isInvented ? invented : 'it may be a table or a fixed constant'
+    return !isInvented && isStored(name) && isSingle && singleNumber
+  }
+  const parameters: string[] = []
+  const left: LeftConstant[] = []
+  for (const [name, tensor] of possible) {
+    const verdict = judge(name, tensor)
+    if (verdict === true) parameters.push(name)
+    else if (verdict) left.push({ name, reason: verdict })
   }
   return { parameters, left, possible }
 }
 
 const invented = 'the exporter named it, so it may be a fixed constant'
+const sameNumbers = 'all its numbers are the same, so it may be a fixed first state'
+const singleNumber = 'it is a single number, which may be a fixed factor'
 
 /** Running means and variances, by name. */
 export function storedStatistics(model: Model): ReadonlySet<string> {

@@ -43,7 +43,7 @@ export class UsesOfConstants {
   readonly #toProbabilities: ReadonlySet<string>
   /** Tables that are looked up at places that the file says: those of relative positions. */
   readonly #inPlace = new Set<string>()
-  /** What layers compute with weights of their own, moved or scaled since. */
+  /** What layers compute with weights of their own, moved, scaled or added up since. */
   readonly #ofLayers = new Set<string>()
   /** What normalizations compute with ones and zeros in the place of a scale and a shift, moved or scaled since. */
   readonly #plain = new Set<string>()
@@ -52,6 +52,8 @@ export class UsesOfConstants {
   readonly own = new Set<string>()
   /** Of these, the tables of which entries are looked up. */
   readonly lookedUp = new Set<string>()
+  /** Constants that recurrences begin with. */
+  readonly states = new Set<string>()
   /** Constants that meet values of the network otherwise. */
   readonly operands = new Map<string, OperandUse>()
 
@@ -97,6 +99,7 @@ export class UsesOfConstants {
       else if (reading.given.length === 0) this.#fixed.add(name)
     }
     this.#takeWeights(node, reading)
+    this.#takeStates(node)
     this.#takeOperands(node, reading)
     this.#followLayers(node, reading)
     this.#followSignals(node, reading)
@@ -145,6 +148,12 @@ export class UsesOfConstants {
     }
   }
 
+  #takeStates(node: Node): void {
+    for (const i of operatorOf(node)?.training?.states ?? [])
+      for (const source of this.#sources(node.inputs[i] ?? '', isMoved))
+        if (this.#isLarge(source)) this.states.add(source)
+  }
+
   /** The constants that the node adds to a signal, multiplies it by, or puts beside it. */
   #takeOperands(node: Node, { met }: Reading): void {
     const kind = operatorOf(node)?.training?.operand
@@ -154,7 +163,7 @@ export class UsesOfConstants {
     const isBiasOfScores =
       kind === 'bias' &&
       node.outputs.some((output) => this.#toProbabilities.has(output)) &&
-      !this.#ofLayers.has(signal)
+      !met.every((name) => this.#ofLayers.has(name))
     const rank = isBiasOfScores ? undefined : this.#infos.get(signal)?.shape?.length
     const isAffine = met.length === 1 && this.#plain.has(signal)
     for (const name of node.inputs.filter((input) => this.#fixed.has(input)))
@@ -168,11 +177,13 @@ export class UsesOfConstants {
 
   #followLayers(node: Node, { met, weights }: Reading): void {
     const operator = operatorOf(node)
-    const passes = met.length === 1 && (isMoved(node) || operator?.training?.operand !== undefined)
+    const isPassed = isMoved(node) || operator?.training?.operand !== undefined
     const isOwn = weights.length > 0 && met.length > 0
     const isFilled = isOwn && weights.every((i) => this.#isFiller(node.inputs[i]!))
-    const isOfLayer = (isOwn && operator?.growth?.layer) || (passes && this.#ofLayers.has(met[0]!))
-    const isPlain = isFilled || (passes && this.#plain.has(met[0]!))
+    const isOfLayer =
+      (isOwn && operator?.growth?.layer) ||
+      (isPassed && met.length > 0 && met.every((name) => this.#ofLayers.has(name)))
+    const isPlain = isFilled || (isPassed && met.length === 1 && this.#plain.has(met[0]!))
     for (const name of node.outputs) {
       if (isOfLayer) this.#ofLayers.add(name)
       if (isPlain) this.#plain.add(name)

@@ -285,6 +285,18 @@ older("queries that attend to sequences", lambda: Net(
     queries=parameter(1, 3, 16), mean=nn.Linear(16, 16), attend=nn.MultiheadAttention(16, 4, batch_first=True), head=nn.Linear(16, 5)), (4, 7, 16))
 
 
+# The exporter rearranges gates and biases: a cell with neither is what it was.
+def after(state):
+    return Net(
+        lambda s, x: s.head(torch.sigmoid(s.late + s.skip(x[:, -1]) + s.out(s.cell(x, s.first.expand(-1, x.shape[0], -1))[0][:, -1]))),
+        cell=nn.RNN(6, 8, batch_first=True, bias=False), first=state(1, 1, 8),
+        skip=nn.Linear(6, 8, bias=False), out=nn.Linear(8, 8, bias=False), late=parameter(8), head=nn.Linear(8, 5))
+
+
+older("the state that a recurrence begins with, and a bias of a sum before a gate", lambda: after(parameter), (4, 7, 6))
+older("a fixed state that a recurrence begins with", lambda: after(lambda *shape: Buffer(torch.zeros(shape))), (4, 7, 6))
+
+
 def rotary(s, x, heads):
     n, t, d = x.shape
     q, k, v = s.qkv(x).reshape(n, t, 3, heads, d // heads).permute(2, 0, 3, 1, 4)

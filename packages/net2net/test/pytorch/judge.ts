@@ -70,7 +70,7 @@ export function judgeGroup(group: string): void {
 const sizes: Readonly<Record<string, number>> = {
   convolution: 31,
   transformer: 34,
-  older: 4,
+  older: 6,
   transformers: 5,
   arithmetic: 12,
   functions: 16,

@@ -210,6 +210,8 @@ export interface NormalizationFacet {
 export interface TrainingFacets {
   /** Inputs that hold weights, biases, scales or tables of the operator, where they are constants. */
   readonly parameters?: readonly number[]
+  /** Inputs that hold the states a recurrence begins with, which may be learned. */
+  readonly states?: readonly number[]
   /**
    * What a constant operand may be that training changes: the bias or the scale of what it meets,
    * or entries of its own (a class token).

@@ -127,7 +127,7 @@ export const recurrent: readonly Operator[] = Object.entries(cells).map(
     gradient,
     scaling: 'none',
     sign: 'unknown',
-    training: { parameters: [1, 2, 3, 7], inTraining },
+    training: { parameters: [1, 2, 3, 7], states: [5, 6], inTraining },
     reads: { numbers: [4] },
     execution: {
       // It has the default activations only.

@@ -237,6 +237,8 @@ export const operators: Readonly<Record<string, string>> = {
   'it may be a table or a fixed constant': '它可能是表或固定的常量',
   'the exporter named it, so it may be a fixed constant':
     '它的名字来自导出程序，因此它可能是固定的常量',
+  'all its numbers are the same, so it may be a fixed first state':
+    '它的数全都相同，可能是固定的初始状态',
   'it is a single number, which may be a fixed factor': '它是单个的数，可能是固定的倍数',
   '{0} cannot be trained through: {1}.': '梯度不能通过 {0}：{1}。',
   'Freeze the parameters before this node, so that no gradient has to pass it.':
