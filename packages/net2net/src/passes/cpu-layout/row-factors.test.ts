@@ -75,6 +75,40 @@ test('numbers of rows are not repeated, and products that are added up twice are
     { seed: testSeed, numRuns: 100 },
   ))
 
+test('long sums are added up by twos, the numbers of rows among themselves', () =>
+  fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.constantFrom('whole', 'repeated', 'column', 'row'), {
+        minLength: 3,
+        maxLength: 6,
+      }),
+      async (kinds) => {
+        const shapes = { whole: [256, 160], repeated: [256, 1], column: [256, 1], row: [160] }
+        const builder = new GraphBuilder()
+        const sizes = builder.constant(int64([1, 160]))
+        const terms = kinds.map((kind, i) => {
+          const input = builder.input(`x${i}`, 'float32', shapes[kind])
+          return kind === 'repeated' ? builder.node('Expand', [input, sizes]) : input
+        })
+        builder.nodeOutputs('Sum', terms, {}, { outputs: ['y'] })
+        builder.output('y', 'float32')
+        const model = builder.model()
+        const found = rowFactors(model)
+        const isLong = kinds.some((kind) => kind === 'whole' || kind === 'repeated')
+        const isWide = isLong || (kinds.includes('column') && kinds.includes('row'))
+        const used = operatorsOf(found)
+        expect(used.includes('Sum')).toBe(!isWide)
+        if (kinds.includes('whole')) expect(used).not.toContain('Expand')
+        const random = randomStream(3, 'long sums')
+        const feeds = Object.fromEntries(
+          kinds.map((kind, i) => [`x${i}`, normalTensor(random, shapes[kind])]),
+        )
+        await expectSameOutputs(found, model, feeds, 1e-6)
+      },
+    ),
+    { seed: testSeed, numRuns: 60 },
+  ))
+
 test('numbers that are repeated over other axes stay as they are', () => {
   const builder = new GraphBuilder()
   const x = builder.input('x', 'float32', ['batch', 4, 5])

@@ -1,14 +1,27 @@
 /**
  * Factors and terms that are one number for each row stay one number. Gradients of means and norms repeat it along the row (Expand), which an
  * element-wise kernel does by itself; and the gradient of x·x is the same product twice, which doubles the number. A root-mean-square norm has
- * both. https://onnx.ai/onnx/operators/onnx__Expand.html
+ * both. Long sums are added up by twos, where such numbers come last. https://onnx.ai/onnx/operators/onnx__Expand.html
  */
 import { linksOf } from '../../model/links.ts'
 import { isStandard, type Model, type Node } from '../../model/model.ts'
+import { positionsOf } from '../../operators/helpers/costs.ts'
 import { areSame } from '../../operators/helpers/dims.ts'
-import { float32 } from '../../tensor/tensor.ts'
+import { elementCount, float32 } from '../../tensor/tensor.ts'
 import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
+
+/** ONNX Runtime's Sum takes one thread. Of so many elements Add takes two. */
+const longSum = 1 << 15
+
+interface Term {
+  /** In the source. */
+  readonly name: string
+  readonly value: string
+  /** What has one number for each row of it. */
+  readonly ofRows?: string | undefined
+  readonly isMultiple?: true
+}
 
 /** The same values, up to rounding. */
 export function rowFactors(model: Model): Model {
@@ -51,6 +64,19 @@ export function rowFactors(model: Model): Model {
     changed = true
     return rewriter.emit('Mul', values)[0]!
   }
+  const isLong = (name: string): boolean => {
+    const shape = shapeOf(name)
+    return shape !== undefined && elementCount(shape.map(positionsOf)) >= longSum
+  }
+  /** The sum of the terms, and behind them of what has a number for each row. */
+  const inTurn = (terms: readonly Term[], isWhole: (term: Term) => boolean): string => {
+    const add = (a: string, b: string) => rewriter.emit('Add', [a, b])[0]!
+    const others = terms.filter(({ ofRows }) => ofRows === undefined)
+    if (!others.some(isWhole)) return terms.map(({ value }) => value).reduce(add)
+    const ofRows = terms.flatMap((term) => term.ofRows ?? [])
+    const last = ofRows.length > 0 ? [ofRows.reduce(add)] : []
+    return [...others.map(({ value }) => value), ...last].reduce(add)
+  }
   for (const node of model.graph.nodes) {
     const [result = ''] = node.outputs
     const isElementwise = isStandard(node, 'Mul', 'Div', 'Add', 'Sub')
@@ -61,14 +87,30 @@ export function rowFactors(model: Model): Model {
       numbers.set(result, rewriter.emit(node.opType, inputs)[0]!)
     }
     const summed = isStandard(node, 'Add', 'Sum') ? [...new Set(node.inputs)] : []
-    const terms = summed.map((name) => {
+    const terms = summed.flatMap((name): Term[] => {
       const times = node.inputs.filter((term) => term === name).length
-      return multiplied(name, times, node) ?? Array<string>(times).fill(rewriter.value(name))
+      const product = multiplied(name, times, node)
+      if (product !== undefined) return [{ name, value: product, isMultiple: true }]
+      return Array<Term>(times).fill({
+        name,
+        value: rewriter.value(name),
+        ofRows: numbers.get(name),
+      })
     })
-    const inputs = terms.flat()
-    if (inputs.length === 1) rewriter.replace(result, inputs[0]!)
-    else if (terms.some((term) => typeof term === 'string'))
-      rewriter.define({ ...node, opType: inputs.length === 2 ? 'Add' : 'Sum', inputs })
+    const isMultiple = terms.some((term) => term.isMultiple)
+    if (terms.length === 1) rewriter.replace(result, terms[0]!.value)
+    else if (terms.length > 2 && isLong(result)) {
+      rewriter.replace(
+        result,
+        inTurn(terms, ({ name }) => areSame(shapeOf(name), shapeOf(result))),
+      )
+      changed = true
+    } else if (isMultiple)
+      rewriter.define({
+        ...node,
+        opType: terms.length === 2 ? 'Add' : 'Sum',
+        inputs: terms.map(({ value }) => value),
+      })
     else rewriter.keep(isElementwise ? { ...node, inputs: operands(node) } : node)
   }
   return changed || numbers.size > 0 ? rewriter.model() : model
