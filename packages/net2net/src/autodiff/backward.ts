@@ -172,7 +172,7 @@ function nodeGradient(
     has: (i) => input(i) !== '',
     input,
     output,
-    producer: (i) => producers.get(input(i)),
+    producerOf: (name) => producers.get(name),
     outputGradient,
     needs,
     through(write) {

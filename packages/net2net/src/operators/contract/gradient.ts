@@ -96,8 +96,8 @@ export interface GradientContext extends Emitter {
   /** Names of the node's inputs and outputs. */
   input(i: number): string
   output(k: number): string
-  /** The node of the forward graph that gives input i, where one does. */
-  producer(i: number): Node | undefined
+  /** The node of the forward graph that gives this value, where one does. */
+  producerOf(name: string): Node | undefined
   /** Gradient of the loss with respect to output k; undefined where nothing depends on it. */
   outputGradient(k: number): string | undefined
   /** Whether the gradient of input i is needed. */

@@ -122,7 +122,7 @@ function sumOfChannels({ f, g, ...context }: Backward, i: number): string | unde
   const { shape = [] } = context.info(image)
   const isOfRows =
     isCpu(context.target) &&
-    context.producer(1 - i)?.opType === 'Reshape' &&
+    context.producerOf(context.input(1 - i))?.opType === 'Reshape' &&
     shape.length > 2 &&
     areSame(context.info(g).shape, shape) &&
     isPerChannel(context.info(factor).shape, shape)
@@ -139,7 +139,7 @@ function sumOfChannels({ f, g, ...context }: Backward, i: number): string | unde
 const productGradient: GradientRule = (context) => {
   const g = context.outputGradient(0)
   const gated = [0, 1].find((i) => {
-    const gate = context.producer(1 - i)
+    const gate = context.producerOf(context.input(1 - i))
     return gate?.opType === 'Sigmoid' && gate.domain === '' && gate.inputs[0] === context.input(i)
   })
   if (g === undefined) return []

@@ -1,16 +1,18 @@
 import { describe, expect, test } from 'vitest'
-import { normalTensor, uniformTensor } from '../../../testing/gradient-check.ts'
+import { checkGradients, normalTensor, uniformTensor } from '../../../testing/gradient-check.ts'
 import { backward } from '../../autodiff/backward.ts'
 import { GraphEmitter } from '../../autodiff/emitter.ts'
 import { attributes, float } from '../../model/attributes.ts'
 import { GraphBuilder, modelOf } from '../../model/builder.ts'
-import type { Node } from '../../model/model.ts'
+import type { Graph, Node } from '../../model/model.ts'
 import { encodeModel } from '../../onnx/encode.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
-import { randomStream } from '../../tensor/random.ts'
+import { type RandomStream, randomStream } from '../../tensor/random.ts'
+import { int64 } from '../../tensor/tensor.ts'
 import type { Target } from '../contract/gradient.ts'
 import type { ValueInfo } from '../contract/infer.ts'
 import { averaged } from '../helpers/running-average.ts'
+import { inferModel } from '../inference.ts'
 import { batchNormalization } from './batch-normalization.ts'
 
 describe('BatchNormalization in training', () => {
@@ -111,4 +113,64 @@ describe('BatchNormalization in training', () => {
       expect(Number(b.dx.data[i])).toBeCloseTo(Number(value), 4)
     })
   })
+})
+
+describe('BatchNormalization with statistics that the graph computes', () => {
+  const dims = [3, 2, 4]
+  type Kind = 'of x' | 'of another value' | 'over other axes' | 'without a mean of its own'
+
+  /** As exporters write it: the mean twice, and the variance of what it leaves. */
+  function graphOf(kind: Kind): Graph {
+    const builder = new GraphBuilder()
+    const x = builder.input('x', 'float32', dims)
+    const [scale, shift] = ['scale', 'shift'].map((name) => builder.input(name, 'float32', [2]))
+    const other = builder.input('other', 'float32', dims)
+    const mean = (value: string, axes: readonly number[], keepdims: 0 | 1) =>
+      builder.node('ReduceMean', [value, builder.constant(int64(axes))], { keepdims })
+    const of = kind === 'of another value' ? other : x
+    const axes = kind === 'over other axes' ? [0] : [-1, 0]
+    const middle = kind === 'without a mean of its own' ? other : mean(of, axes, 1)
+    const centred = builder.node('Sub', [of, middle])
+    const squares = builder.node('Mul', [centred, centred])
+    const variance = mean(squares, [0, 2], 0)
+    const inputs = [x, scale!, shift!, mean(of, [2, 0], 0), variance]
+    builder.nodeOutputs('BatchNormalization', inputs, { epsilon: float(1e-2) }, { outputs: ['y'] })
+    builder.output('y', 'float32', dims)
+    return builder.graph()
+  }
+  const drawn = (kind: Kind) => (random: RandomStream) => ({
+    model: modelOf(graphOf(kind)),
+    inputs: {
+      x: normalTensor(random, dims),
+      scale: normalTensor(random, [2]),
+      shift: normalTensor(random, [2]),
+      other: normalTensor(random, dims),
+    },
+  })
+  /** Operators of the gradient of x. */
+  function operatorsFor(kind: Kind): readonly string[] {
+    const graph = graphOf(kind)
+    const builder = new GraphBuilder(graph)
+    const emitter = new GraphEmitter(builder, inferModel(modelOf(graph)), 18, 'standard')
+    builder.input('seed', 'float32', dims)
+    emitter.declare('seed', { dtype: 'float32', shape: dims })
+    backward(emitter, graph.nodes, new Map([['y', 'seed']]), ['x'])
+    return builder
+      .graph()
+      .nodes.slice(graph.nodes.length)
+      .map(({ opType }) => opType)
+  }
+
+  test('of x, the gradient is that of the batch’s own, and no mean is passed', async () => {
+    await checkGradients({ draw: drawn('of x') })
+    expect(operatorsFor('of x')).not.toContain('Expand')
+  })
+
+  test.each<Kind>(['of another value', 'over other axes', 'without a mean of its own'])(
+    '%s, gradients pass through them',
+    async (kind) => {
+      await checkGradients({ draw: drawn(kind) })
+      if (kind !== 'of another value') expect(operatorsFor(kind)).toContain('Expand')
+    },
+  )
 })

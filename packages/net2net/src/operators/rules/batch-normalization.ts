@@ -11,7 +11,7 @@
  * channel is the unbiased one, n/(n − 1)·σ². (The standard's own training mode stores σ².) Two
  * nodes that share their statistics update them one after the other. Statistics that the model
  * computes (those of a weight that is standardized, say) are no stored ones: the node stays as it
- * is, and gradients pass through them.
+ * is, and gradients pass through them, or are those of the batch's statistics where these are computed of x.
  *
  * Gradients, with δ = ∂L/∂y, x̂ the normalized input and r = 1/√(σ² + ε): ∂L/∂γ = Σ δ·x̂,
  * ∂L/∂β = Σ δ, and ∂L/∂x = γ·r·δ with stored statistics (constants), or γ·r·(δ − mean(δ) −
@@ -20,7 +20,7 @@
 
 import { refusedError } from '../../errors.ts'
 import { attributes, float, floatAttribute, intAttribute } from '../../model/attributes.ts'
-import type { Node } from '../../model/model.ts'
+import { isStandard, type Node } from '../../model/model.ts'
 import { describeNode } from '../../model/names.ts'
 import { float32 } from '../../tensor/tensor.ts'
 import type { AxesRule } from '../contract/axes.ts'
@@ -36,6 +36,7 @@ import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { meansOfChannels, scaleChannels, shiftChannels } from '../helpers/blocked.ts'
+import { elementsOf } from '../helpers/elements.ts'
 import {
   copyTo,
   knownShape,
@@ -86,23 +87,34 @@ const axes: AxesRule = (context) => {
 const gradient: GradientRule = (context) => {
   const dy = context.outputGradient(0)
   if (dy === undefined) return []
-  return usesBatch(context.node, context.opset)
-    ? batchGradients(context, dy)
-    : storedGradients(context, dy)
+  const statistics = usesBatch(context.node, context.opset)
+    ? batchStatistics(context)
+    : statisticsOfGraph(context)
+  return statistics ? batchGradients(context, dy, statistics) : storedGradients(context, dy)
+}
+
+interface BatchStatistics {
+  readonly mean: string
+  readonly variance: string
+  /** x − μ, where the graph has it. */
+  readonly centred?: string
 }
 
 /**
  * Gradients where the batch's own statistics are used: x reaches y through them too. With means over the n values
  * of a channel and m = r·mean(δ·(x − μ)): ∂L/∂x = γ·r·δ − γ·r·mean(δ) − γ·r²·m·(x − μ), ∂L/∂γ = n·m and ∂L/∂β = n·mean(δ).
  */
-function batchGradients(context: GradientContext, dy: string): (string | undefined)[] {
+function batchGradients(
+  context: GradientContext,
+  dy: string,
+  { mean, variance, ...known }: BatchStatistics,
+): (string | undefined)[] {
   const x = context.input(0)
   const rank = knownShape(context, x).length
   const over = otherAxes(rank)
   const { add, sub, mul, div, sqrt, neg } = formula(context, dy)
   const channels = (vector: string) => perChannel(context, vector, rank)
-  const { mean, variance } = batchStatistics(context, x, over)
-  const centred = sub(x, channels(mean))
+  const centred = known.centred ?? sub(x, channels(mean))
   const factor = div(1, sqrt(add(variance, epsilonOf(context.node))))
   const slope = reduce(context, 'Mean', dy, over, false)
   const moment = mul(reduce(context, 'Mean', mul(dy, centred), over, false), factor)
@@ -121,7 +133,9 @@ function batchGradients(context: GradientContext, dy: string): (string | undefin
 }
 
 /** Mean and biased variance of the batch per channel: the node's own, if it gives them. */
-function batchStatistics(context: GradientContext, x: string, over: readonly number[]) {
+function batchStatistics(context: GradientContext): BatchStatistics {
+  const x = context.input(0)
+  const over = otherAxes(knownShape(context, x).length)
   const [mean, variance] = [context.output(1), context.output(2)]
   if (momentumOf(context.node) === 0 && mean !== '' && variance !== '') return { mean, variance }
   const { sub, mul } = formula(context, x)
@@ -130,6 +144,37 @@ function batchStatistics(context: GradientContext, x: string, over: readonly num
     mean: reduce(context, 'Mean', x, over, false),
     variance: reduce(context, 'Mean', mul(centred, centred), over, false),
   }
+}
+
+/**
+ * Mean and variance that nodes before this one compute of x itself, per channel, as exporters write a normalization that stores no statistics (or
+ * standardizes a weight). The gradient that passes them is that of the batch's own.
+ */
+function statisticsOfGraph(context: GradientContext): BatchStatistics | undefined {
+  const [x, , , mean, variance] = range(5).map((i) => context.input(i)) as [string, ...string[]]
+  const over = otherAxes(knownShape(context, x).length)
+  const standard = (name: string, opType: string) => {
+    const node = context.producerOf(name)
+    return node && isStandard(node, opType) ? node.inputs : []
+  }
+  /** What this is the mean of, over all axes but the channels. */
+  const averaged = (name: string): string => {
+    const [value = '', axes = ''] = standard(name, 'ReduceMean')
+    const elements = elementsOf(context.info(axes)) ?? []
+    const rank = over.length + 1
+    const isOver =
+      elements.length === over.length &&
+      over.every((axis) => elements.includes(axis) || elements.includes(axis - rank))
+    return isOver ? value : ''
+  }
+  const [centred = '', same] = standard(averaged(variance!), 'Mul')
+  const [minuend, subtrahend = ''] = standard(centred, 'Sub')
+  const isOwn = averaged(mean!) === x && centred === same && minuend === x
+  return isOwn &&
+    averaged(subtrahend) === x &&
+    context.info(subtrahend).shape?.length === over.length + 1
+    ? { mean: mean!, variance: variance!, centred }
+    : undefined
 }
 
 /** How many values each channel has in this batch, as a scalar of the type of `like`. */
