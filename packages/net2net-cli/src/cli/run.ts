@@ -7,6 +7,7 @@ import { inputError, internalError, usageError } from '../errors.ts'
 import { version } from '../package-files.ts'
 import { ExitCode, type Io } from './command.ts'
 import { commands, description, generalHelp } from './commands.ts'
+import { withHugePages } from './huge-pages.ts'
 
 const exitCodes: Readonly<Record<ErrorKind, number>> = {
   difference: 1,
@@ -19,6 +20,7 @@ const exitCodes: Readonly<Record<ErrorKind, number>> = {
 
 /** Runs the command line and sets the process's exit code. */
 export async function run(args: readonly string[]): Promise<void> {
+  process.env.GLIBC_TUNABLES = withHugePages(process.env.GLIBC_TUNABLES)
   const io = processIo()
   const json = args.includes('--json')
   try {
