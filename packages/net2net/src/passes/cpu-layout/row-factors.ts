@@ -11,13 +11,13 @@ import { elementCount, float32 } from '../../tensor/tensor.ts'
 import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 
-/** ONNX Runtime's Sum takes one thread. Of so many elements Add takes two. */
+/** ONNX Runtime's Sum takes one thread. Of so many elements Add takes all that there are. */
 const longSum = 1 << 15
 
 interface Term {
-  /** In the source. */
-  readonly name: string
   readonly value: string
+  /** Has it the shape of the sum? */
+  readonly isWhole: boolean
   /** What has one number for each row of it. */
   readonly ofRows?: string | undefined
   readonly isMultiple?: true
@@ -69,10 +69,10 @@ export function rowFactors(model: Model): Model {
     return shape !== undefined && elementCount(shape.map(positionsOf)) >= longSum
   }
   /** The sum of the terms, and behind them of what has a number for each row. */
-  const inTurn = (terms: readonly Term[], isWhole: (term: Term) => boolean): string => {
+  const inTurn = (terms: readonly Term[]): string => {
     const add = (a: string, b: string) => rewriter.emit('Add', [a, b])[0]!
     const others = terms.filter(({ ofRows }) => ofRows === undefined)
-    if (!others.some(isWhole)) return terms.map(({ value }) => value).reduce(add)
+    if (!others.some(({ isWhole }) => isWhole)) return terms.map(({ value }) => value).reduce(add)
     const ofRows = terms.flatMap((term) => term.ofRows ?? [])
     const last = ofRows.length > 0 ? [ofRows.reduce(add)] : []
     return [...others.map(({ value }) => value), ...last].reduce(add)
@@ -89,21 +89,16 @@ export function rowFactors(model: Model): Model {
     const summed = isStandard(node, 'Add', 'Sum') ? [...new Set(node.inputs)] : []
     const terms = summed.flatMap((name): Term[] => {
       const times = node.inputs.filter((term) => term === name).length
+      const isWhole = areSame(shapeOf(name), shapeOf(result))
       const product = multiplied(name, times, node)
-      if (product !== undefined) return [{ name, value: product, isMultiple: true }]
-      return Array<Term>(times).fill({
-        name,
-        value: rewriter.value(name),
-        ofRows: numbers.get(name),
-      })
+      if (product !== undefined) return [{ value: product, isWhole, isMultiple: true }]
+      const [value, ofRows] = [rewriter.value(name), numbers.get(name)]
+      return Array<Term>(times).fill({ value, isWhole, ofRows })
     })
     const isMultiple = terms.some((term) => term.isMultiple)
     if (terms.length === 1) rewriter.replace(result, terms[0]!.value)
     else if (terms.length > 2 && isLong(result)) {
-      rewriter.replace(
-        result,
-        inTurn(terms, ({ name }) => areSame(shapeOf(name), shapeOf(result))),
-      )
+      rewriter.replace(result, inTurn(terms))
       changed = true
     } else if (isMultiple)
       rewriter.define({
