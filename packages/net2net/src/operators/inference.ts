@@ -13,7 +13,7 @@ import {
 } from '../model/model.ts'
 import { describeNode } from '../model/names.ts'
 import { brokenNode } from './broken-node.ts'
-import type { InferContext, ValueInfo } from './contract/infer.ts'
+import type { InferContext, Lookup, ValueInfo } from './contract/infer.ts'
 import { elementsOf, MAX_ELEMENTS } from './helpers/elements.ts'
 import { operatorOf } from './table.ts'
 
@@ -31,6 +31,8 @@ export interface InferenceOptions {
   readonly nameSizes?: boolean
   /** Initializers that change from run to run: they are no constants, though each has a value. */
   readonly variables?: ReadonlySet<string>
+  /** What a node gives whose operator is not in the table. */
+  readonly foreign?: (node: Node, lookup: Lookup) => readonly ValueInfo[]
 }
 
 /**
@@ -39,7 +41,7 @@ export interface InferenceOptions {
  */
 export function inferModel(
   model: Model,
-  { nameSizes = false, variables }: InferenceOptions = {},
+  { nameSizes = false, variables, foreign }: InferenceOptions = {},
 ): ReadonlyMap<string, ValueInfo> {
   const { graph } = model
   const declared = new Map<string, ValueInfo>()
@@ -60,7 +62,10 @@ export function inferModel(
     })
   const lookup = (name: string) => known.get(name)
   for (const node of graph.nodes) {
-    const outputs = inferNode(node, opsetOf(model, node.domain), lookup)
+    const outputs =
+      foreign && !operatorOf(node)
+        ? foreign(node, lookup)
+        : inferNode(node, opsetOf(model, node.domain), lookup)
     node.outputs.forEach((name, k) => {
       if (name !== '') known.set(name, named(merge(outputs[k] ?? unknownValue, declared.get(name))))
     })
@@ -76,7 +81,7 @@ export function inferModel(
 export function inferNode(
   node: Node,
   opset: number,
-  lookup: (name: string) => ValueInfo | undefined,
+  lookup: Lookup,
   depth = 0,
 ): readonly ValueInfo[] {
   const rule = operatorOf(node)?.infer
@@ -110,12 +115,7 @@ function withinBounds(info: ValueInfo): ValueInfo {
 const isSize = (dim: number): boolean => Number.isSafeInteger(dim) && dim >= 0
 
 /** The view of a node that infer rules take. */
-export function inferContext(
-  node: Node,
-  opset: number,
-  lookup: (name: string) => ValueInfo | undefined,
-  depth = 0,
-): InferContext {
+export function inferContext(node: Node, opset: number, lookup: Lookup, depth = 0): InferContext {
   const info = (i: number): ValueInfo => {
     const name = node.inputs[i]
     return name ? (lookup(name) ?? unknownValue) : unknownValue
@@ -141,7 +141,7 @@ function inferSubgraph(
   opset: number,
   graph: Graph,
   inputs: readonly ValueInfo[],
-  outside: (name: string) => ValueInfo | undefined,
+  outside: Lookup,
   depth: number,
 ): readonly ValueInfo[] {
   const known = new Map<string, ValueInfo>()

@@ -17,6 +17,9 @@ export interface ValueInfo {
   readonly constant?: LazyTensor | undefined
 }
 
+/** What is known of a value, by its name. */
+export type Lookup = (name: string) => ValueInfo | undefined
+
 export interface InferContext {
   readonly node: Node
   /** Operator-set version of the node's domain. */
