@@ -274,9 +274,13 @@ function byProducts(
   shape: Shape,
   changes: readonly Change[],
 ): string | undefined {
-  if (changes.some(({ scale, size }) => typeof (scale ?? size) !== 'number')) return undefined
+  const isKept = ({ scale, size = null }: Change, k: number) =>
+    scale === 1 || (size !== null && size === shape[k])
+  const isKnown = (change: Change, k: number) =>
+    isKept(change, k) || typeof (change.scale ?? change.size) === 'number'
+  if (!changes.every(isKnown)) return undefined
   return changes.reduce((value, change, k) => {
-    if (change.scale === 1 || change.size === shape[k]) return value
+    if (isKept(change, k)) return value
     const size = () => ints(context, [change.size as number])
     return productAlong(context, value, k, matrixOf(context, k, change, size))
   }, context.input(0))

@@ -195,8 +195,13 @@ describe('images, signals and volumes of other sizes', () => {
     const sizes = axes.map(({ size, scale }) => Math.floor(size * scale))
     const builder = new GraphBuilder()
     const x = builder.input('x', 'float32', opened(dims, isOpen))
+    // PyTorch's exporter takes the size of the batch from x.
+    const batch = isOpen
+      ? builder.node('Shape', [x], { start: 0, end: 1 })
+      : builder.constant(int64([2]))
+    const others = builder.constant(int64([3, ...sizes]))
     const wanted = bySizes
-      ? ['', builder.constant(int64([2, 3, ...sizes]))]
+      ? ['', builder.node('Concat', [batch, others], { axis: 0 })]
       : [builder.constant(float32([dims.length], [1, 1, ...axes.map(({ scale }) => scale)]))]
     const attributes = {
       mode,
