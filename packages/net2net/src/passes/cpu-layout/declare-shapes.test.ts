@@ -15,7 +15,7 @@ import { buildStep } from '../../training/compile/step-graph.ts'
 import { withoutDefaults } from '../../training/run/create-stepper.ts'
 import { formsFor } from '../../training/run/targets.ts'
 import { BLOCKED_DOMAIN } from './blocked-layout.ts'
-import { declareShapes } from './declare-shapes.ts'
+import { declareShapes, fewestNodes, shapesForPlanning } from './declare-shapes.ts'
 import { lowerForWasm, lowerStep } from './lower-for-cpu.ts'
 
 const shapeOf = ({ type }: ValueDeclaration): Shape =>
@@ -76,7 +76,8 @@ describe('declared shapes', () => {
     await fc.assert(
       fc.asyncProperty(drawnNetwork, fc.integer({ min: 1, max: 5 }), async (drawn, batch) => {
         const step = stepOf(networkOf(drawn))
-        for (const model of [lowerStep(...step).model, lowerForWasm(step[0])]) {
+        for (const lowered of [lowerStep(...step).model, lowerForWasm(step[0])]) {
+          const model = declareShapes(lowered, block)
           const found = await declaredValues(model, batch)
           for (const value of model.graph.values)
             expect(found[value.name]!.dims, value.name).toEqual(shapeOf(value).map(sizeFor(batch)))
@@ -99,11 +100,30 @@ describe('declared shapes', () => {
     const flat = net.builder.node('Flatten', [normalized])
     const y = net.builder.node('Gemm', [flat, net.parameter('w', [20 * 8 * 8, 5])])
     net.builder.output(y, 'float32', ['batch', 5])
-    const { model } = lowerStep(...stepOf(net.builder.model()))
+    const model = declareShapes(lowerStep(...stepOf(net.builder.model())).model, block)
     const results = new Set(model.graph.outputs.map(({ name }) => name))
     const values = model.graph.nodes.flatMap(({ outputs }) => outputs)
     const inner = values.filter((name) => !results.has(name))
     expect(model.graph.values.length).toBeGreaterThan(0.9 * inner.length)
+  })
+
+  test('are left out where a graph is so small that they do not pay', () => {
+    const chain = (count: number) => {
+      const builder = new GraphBuilder()
+      const layers = Array.from({ length: count }, (_, k) => `layer${k}`)
+      builder.output(
+        layers.reduce(
+          (x, name) => builder.nodeOutputs('Relu', [x], {}, { outputs: [name] })[0]!,
+          builder.input('x', 'float32', ['batch', 4]),
+        ),
+        'float32',
+      )
+      return builder.model()
+    }
+    expect(shapesForPlanning(chain(fewestNodes - 1), block).graph.values).toEqual([])
+    // All but the output's.
+    const { values } = shapesForPlanning(chain(fewestNodes), block).graph
+    expect(values).toHaveLength(fewestNodes - 1)
   })
 
   test.skipIf(block === 1)('of blocks are those of images with whole blocks', async () => {

@@ -4,7 +4,7 @@ import type { Model } from '../../model/model.ts'
 import { asImages } from './as-images.ts'
 import { blockLayout } from './blocked-layout.ts'
 import { columnConvolutions } from './column-convolutions.ts'
-import { declareShapes } from './declare-shapes.ts'
+import { shapesForPlanning } from './declare-shapes.ts'
 import { dotProducts } from './dot-products.ts'
 import { equalRanks } from './equal-ranks.ts'
 import { equalSizes } from './equal-sizes.ts'
@@ -32,7 +32,7 @@ import { withoutTallKernels } from './without-tall-kernels.ts'
  * left out. The same values, up to rounding.
  */
 export const lowerForWasm = (model: Model): Model =>
-  declareShapes(singleReshapes(equalSizes(tileConvolutions(equalRanks(fastKernels(model))))), 1)
+  shapesForPlanning(singleReshapes(equalSizes(tileConvolutions(equalRanks(fastKernels(model))))), 1)
 
 /**
  * Rewrites a model in terms of what ONNX Runtime has on this machine's CPU. The result computes the
@@ -70,7 +70,7 @@ export function lowerStep(
       ? { model: withoutTallKernels(sized), inBlocks: noneInBlocks }
       : blockLayout(imagesOf(sized, block), block, new Set(states), exact)
   const lowered = singleReshapes(equalSizes(movedRows(repeatedNumbers(dotProducts(laidOut.model)))))
-  return { model: declareShapes(lowered, block), inBlocks: laidOut.inBlocks }
+  return { model: shapesForPlanning(lowered, block), inBlocks: laidOut.inBlocks }
 }
 
 /** All convolutions as ones of images, with strides as phases. */
