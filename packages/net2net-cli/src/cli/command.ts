@@ -34,6 +34,19 @@ export function printResult(io: Io, json: boolean | undefined, value: unknown, t
   io.out(json ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`)
 }
 
+/** The groups of options in a command's help. Commands of few options have none. */
+export const headings = {
+  data: 'Data:',
+  loss: 'Loss and metrics:',
+  optimizer: 'Optimizer:',
+  training: 'Training:',
+  exploration: 'Exploration:',
+  growth: 'Growth:',
+  grownAlong: "PyTorch's state, which grows along:",
+  measuring: 'Measuring:',
+  output: 'Output:',
+} as const
+
 /** The examples at the end of a command's help. */
 export const examples = (...lines: readonly string[]): string =>
   `\nExamples:\n${lines.map((line) => `  $ net2net ${line}`).join('\n')}\n`

@@ -22,7 +22,7 @@ import type { GrowStateOptions } from 'net2net/bridges'
 import { type FileContent, refuseExisting } from 'net2net/files'
 import { usageError } from '../errors.ts'
 import { changesSizes, checkGrown } from './check-grown.ts'
-import { type Io, printResult } from './command.ts'
+import { headings, type Io, printResult } from './command.ts'
 import { comparisonText, readInputs } from './commands/check.ts'
 import { interruptible } from './interruptible.ts'
 import { list, seed } from './options.ts'
@@ -51,16 +51,19 @@ export const growthOptions = (
   { output = '-o, --output', names = '--names' } = {},
 ): Command =>
   command
-    .option(`${output} <file>`, 'the file to write: .onnx, or .keras or .h5 from such a file')
+    .optionsGroup(headings.growth)
     .option('--seed <n>', 'seed of maps, noise and random weights', seed, 0)
+    .option('--untie', 'let a tensor that two layers share become two')
     .option('--inputs <file>', 'check on these inputs (.npz) instead of random ones')
-    .option('--dry-run', 'print the plan, write nothing')
-    .option('--external-data', 'write the weights to a file of their own (automatic above 2 GiB)')
+    .optionsGroup(headings.grownAlong)
     .option('--weights <file>', 'grow this state dict of PyTorch along (.safetensors, .pt, .bin)')
     .option('--optimizer <file>', "grow this state of PyTorch's optimizer along (.pt)")
     .option(`${names} <a,b>`, "names of the parameters in the optimizer's order", list)
-    .option('--untie', 'let a tensor that two layers share become two')
     .option('--weights-differ', 'take entries by their names although their numbers differ')
+    .optionsGroup(headings.output)
+    .option(`${output} <file>`, 'the file to write: .onnx, or .keras or .h5 from such a file')
+    .option('--dry-run', 'print the plan, write nothing')
+    .option('--external-data', 'write the weights to a file of their own (automatic above 2 GiB)')
     .option('--force', 'replace the output file if it exists')
     .option('--json', 'print one JSON document')
 

@@ -4,8 +4,9 @@ import { encodeModel, type Model, Net2NetError } from 'net2net'
 import { readCheckpoint } from 'net2net/checkpoints'
 import type { GrowthStage } from 'net2net/growing'
 import { usageError } from '../errors.ts'
-import { optimizerOf, type TrainOptions } from './commands/train-options.ts'
+import type { TrainOptions } from './commands/train-options.ts'
 import { asJson, differences, type SaidOptions } from './earlier-options.ts'
+import { optimizerOf } from './optimizer-options.ts'
 import { newestCheckpoint } from './training-start.ts'
 
 /** What a training was begun with: checkpoints keep it, so that a difference has a name. */

@@ -5,6 +5,7 @@ import type { SampleSet } from 'net2net/data'
 import type { Device } from 'net2net/runtime'
 import { type Loss, type LossName, lossNames, storedLoss } from 'net2net/training'
 import { usageError } from '../errors.ts'
+import { headings } from './command.ts'
 import {
   type DataOptions,
   dataOptionsOf,
@@ -25,12 +26,14 @@ export interface SamplingOptions extends Omit<DataOptions, 'weights'> {
 export const samplingOptions = (command: Command): Command =>
   preparationOptions(
     command
+      .optionsGroup(headings.data)
       .option(
         '--data <what>',
         'mnist, fashion-mnist, a .csv, .tsv, .jsonl, .parquet, .npz, .txt, .bin or .npy file, or a folder of IDX files, .npy files or pictures',
       )
       .option('--target <column>', 'column of the target, for tables (default: the last)'),
   )
+    .optionsGroup(headings.measuring)
     .addOption(
       new Option('--loss <name>', 'default: the one that the model was trained with').choices(
         lossNames,

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { decodeModel, encodeModel, type Model } from 'net2net'
 import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
 import type { GrowthPosition, GrowthStage } from 'net2net/growing'
-import type { TrainingState } from 'net2net/training'
+import type { Optimizer, TrainingState } from 'net2net/training'
 import { usageError } from '../errors.ts'
 import type { Io } from './command.ts'
-import type { optimizerOf, TrainOptions } from './commands/train-options.ts'
+import type { TrainOptions } from './commands/train-options.ts'
 import { dataOptionsOf } from './model-data.ts'
 import { type BegunWith, differencesFrom, otherTraining } from './same-training.ts'
 import { digestOf } from './training-start.ts'
@@ -15,7 +15,7 @@ import { digestOf } from './training-start.ts'
 interface Identity {
   readonly spec: string
   readonly begun: BegunWith
-  readonly optimizer: ReturnType<typeof optimizerOf>
+  readonly optimizer: Optimizer
   readonly stages: readonly GrowthStage[]
   /** The optimizer's state of an earlier training, where this one begins with it. */
   readonly carried: Pick<TrainingState, 'tensors'> | undefined

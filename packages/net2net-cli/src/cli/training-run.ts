@@ -15,12 +15,18 @@ import {
 } from 'net2net/growing'
 import { stepLog, tensorBoardLog } from 'net2net/logs'
 import { nodeRuntime } from 'net2net/runtime'
-import { distilled, type Evaluation, type StepEvent, type TrainingState } from 'net2net/training'
+import {
+  distilled,
+  type Evaluation,
+  type Optimizer,
+  type StepEvent,
+  type TrainingState,
+} from 'net2net/training'
 import { writeReport } from '../report/write-report.ts'
 import { RunFolder } from '../runs/run-folder.ts'
 import type { ForgettingRecord } from '../runs/run-record.ts'
 import type { Io } from './command.ts'
-import { choicesOf, optimizerOf, type TrainOptions } from './commands/train-options.ts'
+import { choicesOf, type TrainOptions } from './commands/train-options.ts'
 import { mustBeWithin } from './costs.ts'
 import { EpochProgress } from './epoch-progress.ts'
 import {
@@ -30,6 +36,7 @@ import {
   lifelongData,
   replayOf,
 } from './lifelong.ts'
+import { optimizerOf } from './optimizer-options.ts'
 import { type Progress, progress } from './progress.ts'
 import { begunWith } from './same-training.ts'
 import { positionOf, TrainingCheckpoints } from './training-checkpoints.ts'
@@ -70,7 +77,7 @@ interface Beginning {
   readonly view: Progress
   readonly start: TrainingStart
   readonly life: LifelongData
-  readonly optimizer: ReturnType<typeof optimizerOf>
+  readonly optimizer: Optimizer
   readonly taught: (samples: SampleSet) => SampleSet
   /** The optimizer's state of an earlier training, in the sizes that the model has now. */
   readonly carried: TrainingState | undefined

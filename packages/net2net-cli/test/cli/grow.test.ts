@@ -630,6 +630,20 @@ describe('help', () => {
     expect(out).toMatch(new RegExp(`\\$ net2net ${name} `))
     expect(out).toMatch(/--json/)
   })
+  test.each(['train', 'explore', 'widen', 'grow', 'extend', 'evaluate', 'rank'])(
+    '%s has its many options in groups',
+    async (name) => {
+      const { out } = await net2net([name, '--help'])
+      const groups = out.split(/^(?=\S.*:$)/m)
+      const flagsOf = (heading: string) =>
+        groups
+          .filter((group) => group.startsWith(`${heading}:\n`))
+          .flatMap((group) => group.match(/(?<=^ {2})-.*?(?= {2}|$)/gm) ?? [])
+      expect(flagsOf('Options')).toEqual(['-h, --help'])
+      expect(flagsOf('Output')).toContain('--json')
+      expect(groups.filter((group) => group.includes('\n  -')).length).toBeGreaterThan(3)
+    },
+  )
   test('the version is the package’s', async () => {
     const { version } = JSON.parse(readFileSync('packages/net2net-cli/package.json', 'utf8'))
     expect((await net2net(['--version'])).out).toBe(`${version}\n`)

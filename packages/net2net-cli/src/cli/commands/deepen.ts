@@ -10,7 +10,7 @@ import {
   type InsertedBlock,
 } from 'net2net'
 import { usageError } from '../../errors.ts'
-import { type CliCommand, examples, type Io } from '../command.ts'
+import { type CliCommand, examples, headings, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
 import { integer } from '../options.ts'
 
@@ -31,6 +31,7 @@ export const deepen: CliCommand = {
       command
         .argument('<model>', 'an ONNX file')
         .argument('[layer...]', 'layers to add a layer of the same kind after')
+        .optionsGroup(headings.growth)
         .addOption(
           new Option('--init <kind>', 'how the new layers start')
             .choices(growthChoices.deepenInit)

@@ -7,7 +7,7 @@ import { nodeRuntime } from 'net2net/runtime'
 import { type Evaluation, evaluate as evaluateWith, metricNames } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { evaluationHtml } from '../../report/report.ts'
-import { type CliCommand, examples, type Io, printResult } from '../command.ts'
+import { type CliCommand, examples, headings, type Io, printResult } from '../command.ts'
 import { type DataOptions, weightsOption } from '../model-data.ts'
 import { integer, list, seed } from '../options.ts'
 import { measuredText, progress } from '../progress.ts'
@@ -26,10 +26,11 @@ interface Options extends SamplingOptions, Pick<DataOptions, 'weights'> {
 export const evaluate: CliCommand = {
   configure(command: Command, io: Io) {
     samplingOptions(command.argument('<model>', 'an ONNX file'))
-      .addOption(weightsOption())
+      .addOption(weightsOption().helpGroup(headings.data))
       .option('--metric <names>', 'what to measure (default: what is usual); see below', list)
       .option('--batch-size <n>', 'samples per run at most', integer(1), 100)
       .option('--seed <n>', 'seed of the resamples that intervals are computed from', seed, 0)
+      .optionsGroup(headings.output)
       .option('--report <file>', 'also write the metrics and tables as a page (.html)')
       .option('--force', 'replace the report if it exists')
       .option('--json', 'print one JSON document')

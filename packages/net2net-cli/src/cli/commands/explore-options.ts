@@ -4,7 +4,7 @@ import { type Cost, type GrowthOperation, growthOperations, type Limits } from '
 import { schemaMessage } from 'net2net/recipe'
 import { usageError } from '../../errors.ts'
 import { type ExplorationSettings, explorationSettings } from '../../exploration/settings.ts'
-import { examples } from '../command.ts'
+import { examples, headings } from '../command.ts'
 import { costNames, duration, limit } from '../costs.ts'
 import { integer, list, number, parallel } from '../options.ts'
 import { type TrainOptions, trainOptions } from './train-options.ts'
@@ -74,7 +74,9 @@ export function exploreOptions(command: Command): Command {
   const isShared = (name: string) => shared.some((one) => one === name)
   for (const option of ofTrain) if (isShared(option.attributeName())) command.addOption(option)
   return command
+    .optionsGroup(headings.loss)
     .option('--metric <name>', 'compare networks by this metric instead of the validation loss')
+    .optionsGroup(headings.exploration)
     .addOption(
       new Option('--against <costs>', 'what quality is weighed against: see below')
         .argParser(costNames)
@@ -117,16 +119,18 @@ export function exploreOptions(command: Command): Command {
       3,
     )
     .option('--rungs <n>', 'how many rungs there are at most (default: no end)', integer(1))
-    .option('--jobs <n>', 'networks that train at a time (default: cores / threads)', parallel)
-    .option('--threads <n>', 'threads of a network; they may decide the last bits', parallel, 1)
     .option(
       '--follow <dir>',
       "take every decision in the order of this exploration's journal: the same networks again",
     )
+    .option('--resume', 'go on with the exploration in the output folder')
+    .optionsGroup(headings.training)
+    .option('--jobs <n>', 'networks that train at a time (default: cores / threads)', parallel)
+    .option('--threads <n>', 'threads of a network; they may decide the last bits', parallel, 1)
     .option('--queue <url>', 'give the networks to workers over Redis: redis://HOST:PORT')
     .option('--queue-name <name>', 'the queue, where workers listen to several')
     .option('--common-folder', 'the workers see the output folder (net2net worker --folder)')
-    .option('--resume', 'go on with the exploration in the output folder')
+    .optionsGroup(headings.output)
     .option('-o, --output <dir>', 'folder for networks, recipes, journal and report')
     .option('--force', 'replace the exploration in the output folder')
     .option('--json', 'print one JSON document')

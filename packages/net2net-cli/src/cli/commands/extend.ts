@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import type { ExtendOptions, Extension } from 'net2net'
 import { usageError } from '../../errors.ts'
-import { type CliCommand, examples, type Io } from '../command.ts'
+import { type CliCommand, examples, headings, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
 import { list } from '../options.ts'
 
@@ -31,6 +31,7 @@ export const extend: CliCommand = {
     growthOptions(
       command
         .argument('<model>', 'an ONNX file')
+        .optionsGroup(headings.growth)
         .option('--output <name=+n>', 'classes or values more of an output', repeated)
         .option('--input <name=+n>', 'channels or features more of an input', repeated)
         .option('--vocabulary <+n>', 'tokens more: rows of the table, and logits', repeated)

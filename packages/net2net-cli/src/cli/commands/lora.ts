@@ -1,7 +1,7 @@
 /** net2net lora: low-rank adapters, which are trained in the place of the weights. */
 
 import type { Command } from 'commander'
-import { type CliCommand, examples, type Io } from '../command.ts'
+import { type CliCommand, examples, headings, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
 import { integer, list, number } from '../options.ts'
 
@@ -17,6 +17,7 @@ export const lora: CliCommand = {
       command
         .argument('<model>', 'an ONNX file')
         .argument('[layer...]', 'layers whose weights get an adapter; all without one')
+        .optionsGroup(headings.growth)
         .option('--targets <patterns>', 'the same as a list: "*.q_proj,*.v_proj"', list)
         .option('--rank <n>', 'rank of the adapters', integer(1), 8)
         .option('--alpha <x>', 'they count alpha / rank (default: the rank)', number(0)),

@@ -9,7 +9,7 @@ import {
 } from 'net2net/growing'
 import { nodeRuntime } from 'net2net/runtime'
 import { usageError } from '../../errors.ts'
-import { type CliCommand, examples, type Io, printResult } from '../command.ts'
+import { type CliCommand, examples, headings, type Io, printResult } from '../command.ts'
 import { type DataOptions, weightsOption } from '../model-data.ts'
 import { integer, list, number, seed } from '../options.ts'
 import { progress, type Task } from '../progress.ts'
@@ -29,7 +29,7 @@ interface Options extends SamplingOptions, Pick<DataOptions, 'weights'> {
 export const rank: CliCommand = {
   configure(command: Command, io: Io) {
     samplingOptions(command.argument('<model>', 'an ONNX file'))
-      .addOption(weightsOption())
+      .addOption(weightsOption().helpGroup(headings.data))
       .addOption(
         new Option('--by <cost>', 'what a gain is divided by')
           .choices(['parameters', 'multiply-adds'])
@@ -40,6 +40,7 @@ export const rank: CliCommand = {
       .option('--samples <n>', 'samples to look at, at most', integer(1), 1000)
       .option('--batch-size <n>', 'samples per run at most', integer(1), 100)
       .option('--seed <n>', 'decides which samples are drawn', seed, 0)
+      .optionsGroup(headings.output)
       .option('--json', 'print one JSON document')
       .addHelpText(
         'after',

@@ -7,14 +7,10 @@ import { buildStep } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
 import { dataSetsOf } from '../model-data.ts'
+import { optimizerOf } from '../optimizer-options.ts'
 import { trainOn } from '../training-run.ts'
 import { trainInStages } from '../training-stages.ts'
-import {
-  choicesOf,
-  type TrainOptions as Options,
-  optimizerOf,
-  trainOptions,
-} from './train-options.ts'
+import { choicesOf, type TrainOptions as Options, trainOptions } from './train-options.ts'
 import { refuseUnused } from './unused-options.ts'
 
 export const train: CliCommand = {

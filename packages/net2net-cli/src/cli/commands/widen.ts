@@ -3,7 +3,7 @@
 import { type Command, Option } from 'commander'
 import { type GrowthStep, growthChoices, type NoiseKind, type WidenInit } from 'net2net'
 import { usageError } from '../../errors.ts'
-import { type CliCommand, examples, type Io } from '../command.ts'
+import { type CliCommand, examples, headings, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
 import { type SamplingOptions, samplingOptions } from '../sampling.ts'
 
@@ -22,6 +22,7 @@ export const widen: CliCommand = {
         command
           .argument('<model>', 'an ONNX file')
           .argument('[layer=width...]', 'layers and their new widths, or factors: conv1=128 fc1=x2')
+          .optionsGroup(headings.growth)
           .option(
             '--auto <share>',
             'widen what pays most by "rank": up to 20% more parameters, say',

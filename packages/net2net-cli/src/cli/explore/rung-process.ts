@@ -7,7 +7,8 @@ import { inputError } from '../../errors.ts'
 import { ExplorationFolder, readStart } from '../../exploration/exploration-folder.ts'
 import type { RungEvent, RungTask } from '../../exploration/rung-processes.ts'
 import { serveParent } from '../../processes/child-process.ts'
-import { choicesOf, optimizerOf } from '../commands/train-options.ts'
+import { choicesOf } from '../commands/train-options.ts'
+import { optimizerOf } from '../optimizer-options.ts'
 import { explorationData, trainOptionsOf } from './data.ts'
 
 /** What tasks of one exploration have in common. */
