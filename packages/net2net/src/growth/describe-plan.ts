@@ -15,44 +15,41 @@ export const describePlan = (plan: GrowthPlan): readonly string[] =>
  * What a plan does, as tables: layers that grow or are inserted, and what follows from them for parameters, sizes and numbers. Kinds
  * of changes that the plan does not make have no table.
  */
-export function planTables(plan: GrowthPlan): readonly PlanTable[] {
-  const {
-    units,
-    inserted,
-    repeated = [],
-    removed = [],
-    kernels = [],
-    adapters = [],
-    parameters,
-    positions,
-    integers,
-    copied,
-    pinned,
-    declared = [],
-    classes = [],
-    floats = [],
-  } = plan
-  return [
-    table(
-      ['units of', 'from', 'to', 'initialization'],
+export const planTables = (plan: GrowthPlan): readonly PlanTable[] =>
+  kinds
+    .map(({ head, rowsOf }) => ({ head, rows: rowsOf(plan) }))
+    .filter(({ rows }) => rows.length > 0)
+
+/** What a kind of change has to say: the columns of its table, and the rows of a plan. */
+interface Kind {
+  readonly head: PlanTable['head']
+  rowsOf(plan: GrowthPlan): PlanTable['rows']
+}
+
+const kinds: readonly Kind[] = [
+  {
+    head: ['units of', 'from', 'to', 'initialization'],
+    rowsOf: ({ units }) =>
       units.map(({ id, members, from, to, init, merged }) => [
         members.length === 0 ? id : members.join(', '),
         from,
         to,
         merged ? 'merged' : init,
       ]),
-    ),
-    table(
-      ['new layer', 'after', 'nodes', 'initialization'],
+  },
+  {
+    head: ['new layer', 'after', 'nodes', 'initialization'],
+    rowsOf: ({ inserted }) =>
       inserted.map(({ name, after, layer, init }) => [
         name,
         after,
         layer.nodes.map(({ opType }) => opType).join(' + '),
         init,
       ]),
-    ),
-    table(
-      ['of', 'axis', 'from', 'to', 'found as'],
+  },
+  {
+    head: ['of', 'axis', 'from', 'to', 'found as'],
+    rowsOf: ({ declared = [] }) =>
       declared.map(({ kind, name, axis, from, to, why = '' }) => [
         `${kind} ${name}`,
         axis,
@@ -60,22 +57,24 @@ export function planTables(plan: GrowthPlan): readonly PlanTable[] {
         to,
         why,
       ]),
-    ),
-    table(
-      ['new class'],
-      classes.map((name) => [name]),
-    ),
-    table(
-      ['kernel', 'before', 'after', 'of'],
+  },
+  {
+    head: ['new class'],
+    rowsOf: ({ classes = [] }) => classes.map((name) => [name]),
+  },
+  {
+    head: ['kernel', 'before', 'after', 'of'],
+    rowsOf: ({ kernels = [] }) =>
       kernels.map(({ to, before, border, layers }) => [
         to,
         before.join('×'),
         before.map((size, axis) => size + 2 * (border[axis - 2] ?? 0)).join('×'),
         layers.map(({ name }) => name).join(', '),
       ]),
-    ),
-    table(
-      ['adapter of', 'weight', 'rank', 'times', 'factors'],
+  },
+  {
+    head: ['adapter of', 'weight', 'rank', 'times', 'factors'],
+    rowsOf: ({ adapters = [] }) =>
       adapters.map(({ layers, weight, dims, rank, scale, left, right }) => [
         layers.join(', '),
         `${weight} ${dims.join('×')}`,
@@ -83,13 +82,14 @@ export function planTables(plan: GrowthPlan): readonly PlanTable[] {
         scale,
         `${left}, ${right}`,
       ]),
-    ),
-    table(
-      ['removed', 'nodes'],
-      removed.map(({ name, nodes }) => [name, nodes.join(', ')]),
-    ),
-    table(
-      ['repeated', 'nodes', 'parameters', 'zero at first'],
+  },
+  {
+    head: ['removed', 'nodes'],
+    rowsOf: ({ removed = [] }) => removed.map(({ name, nodes }) => [name, nodes.join(', ')]),
+  },
+  {
+    head: ['repeated', 'nodes', 'parameters', 'zero at first'],
+    rowsOf: ({ repeated = [] }) =>
       repeated.map(({ blocks, nodes, parameters, gates }) => [
         blocks.join(', '),
         nodes.length,
@@ -99,29 +99,30 @@ export function planTables(plan: GrowthPlan): readonly PlanTable[] {
           ...gates.map(({ name }) => name),
         ].join(', '),
       ]),
-    ),
-    table(
-      ['parameter', 'before', 'after', 'how'],
-      [
-        ...parameters.map((change) => [
-          ...changed(change),
-          [
-            ...change.axes.map(
-              ({ axis, map, role }) => `axis ${axis} ${[...rolesIn(map, role)].join(' and ')}`,
-            ),
-            ...startOf(change),
-            ...(change.factor === undefined ? [] : [`all times ${change.factor.toFixed(4)}`]),
-            ...copyOf(change),
-          ].join(', '),
-        ]),
-        ...positions.map((change) => [
-          ...changed(change),
-          ['positions counted anew', ...copyOf(change)].join(', '),
-        ]),
-      ],
-    ),
-    table(
-      ['size', 'from', 'to'],
+  },
+  {
+    head: ['parameter', 'before', 'after', 'how'],
+    rowsOf: ({ parameters, positions }) => [
+      ...parameters.map((change) => [
+        ...changed(change),
+        [
+          ...change.axes.map(
+            ({ axis, map, role }) => `axis ${axis} ${[...rolesIn(map, role)].join(' and ')}`,
+          ),
+          ...startOf(change),
+          ...(change.factor === undefined ? [] : [`all times ${change.factor.toFixed(4)}`]),
+          ...copyOf(change),
+        ].join(', '),
+      ]),
+      ...positions.map((change) => [
+        ...changed(change),
+        ['positions counted anew', ...copyOf(change)].join(', '),
+      ]),
+    ],
+  },
+  {
+    head: ['size', 'from', 'to'],
+    rowsOf: ({ integers }) =>
       integers.map((change) => [
         'constant' in change
           ? `${change.constant}[${change.index}]`
@@ -129,30 +130,29 @@ export function planTables(plan: GrowthPlan): readonly PlanTable[] {
         change.from,
         change.to,
       ]),
-    ),
-    table(
-      ['attribute', 'from', 'to'],
+  },
+  {
+    head: ['attribute', 'from', 'to'],
+    rowsOf: ({ floats = [] }) =>
       floats.map(({ node, attribute, from, to }) => [
         `${attribute} of ${node}`,
         from.toPrecision(6),
         to.toPrecision(6),
       ]),
-    ),
-    table(
-      ['computed anew', 'for'],
+  },
+  {
+    head: ['computed anew', 'for'],
+    rowsOf: ({ copied }) =>
       copied.map(({ outputs, uses }) => [
         Object.keys(outputs).join(', '),
         uses.map(({ node }) => node).join(', '),
       ]),
-    ),
-    table(
-      ['pinned number', 'at'],
-      pinned.map(({ to, elements }) => [to, elements.join(', ')]),
-    ),
-  ].filter(({ rows }) => rows.length > 0)
-}
-
-const table = (head: PlanTable['head'], rows: PlanTable['rows']): PlanTable => ({ head, rows })
+  },
+  {
+    head: ['pinned number', 'at'],
+    rowsOf: ({ pinned }) => pinned.map(({ to, elements }) => [to, elements.join(', ')]),
+  },
+]
 
 type Change = GrowthPlan['positions'][number]
 
