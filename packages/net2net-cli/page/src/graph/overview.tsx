@@ -7,7 +7,7 @@ import { t } from '../text/text.ts'
 import { colours } from '../ui/theme.tsx'
 import type { Price } from './card.tsx'
 import { drawSmall } from './small.ts'
-import type { Viewport } from './viewport.ts'
+import type { Size, Viewport } from './viewport.ts'
 
 const most = { width: 150, height: 200 }
 
@@ -16,7 +16,7 @@ export function Overview(props: {
   readonly side: Side
   readonly viewport: Signal<Viewport>
   readonly price: ((node: DrawnNode, side: Side) => Price | undefined) | undefined
-  readonly pane: { readonly width: number; readonly height: number }
+  readonly pane: Size
 }) {
   const { drawing, side, viewport, pane, price } = props
   const canvas = useRef<HTMLCanvasElement>(null)

@@ -9,10 +9,11 @@ import { NodeCard, type Price } from './card.tsx'
 import { EdgeLine } from './edge.tsx'
 import { usePointerGestures } from './gestures.ts'
 import { Overview } from './overview.tsx'
-import { isSame } from './same.ts'
+import { onPaneKey } from './pane-keys.ts'
+import { usePaneSize } from './pane-size.ts'
+import { isPresent, useShown } from './shown.ts'
 import { drawSmall } from './small.ts'
-import { bringIntoView, fitView, startView, type Viewport, zoomAt } from './viewport.ts'
-import { areTooMany, detailAt, isWithin, type Window, windowAt } from './window.ts'
+import { startView, type Viewport } from './viewport.ts'
 
 export interface PaneProps {
   readonly drawing: Drawing
@@ -38,28 +39,8 @@ export function GraphPane(props: PaneProps) {
   const svg = useRef<SVGSVGElement>(null)
   const world = useRef<SVGGElement>(null)
   const canvas = useRef<HTMLCanvasElement>(null)
-  const [size, setSize] = useState({ width: 0, height: 0 })
+  const size = usePaneSize(svg, viewport, leads)
   const fitted = useRef('')
-
-  useLayoutEffect(() => {
-    const observer = new ResizeObserver(([entry]) => {
-      const { width, height } = entry!.contentRect
-      // While its tab is hidden, it stays as it was.
-      if (width === 0 || height === 0) return
-      setSize((before) => {
-        if (before.width === width && before.height === height) return before
-        // What was in the middle stays in the middle.
-        if (leads && before.width > 0) {
-          const view = viewport.peek()
-          viewport.value = { ...view, tx: view.tx + (width - before.width) / 2 }
-        }
-        return { width, height }
-      })
-    })
-    observer.observe(svg.current!)
-    return () => observer.disconnect()
-  }, [])
-
   useLayoutEffect(() => {
     if (size.width === 0 || fitted.current === drawingKey) return
     fitted.current = drawingKey
@@ -67,63 +48,22 @@ export function GraphPane(props: PaneProps) {
   }, [drawingKey, size])
 
   const gestures = usePointerGestures(svg, viewport)
-  const isPresent = ({ status }: DrawnNode) =>
-    status !== (side === 'before' ? 'inserted' : 'removed')
-  // The drawing moves as a whole; its parts change only when what is seen leaves the window.
-  const last = useRef<{ window: Window | undefined; drawing?: Drawing; detail: string }>({
-    window: undefined,
-    detail: '',
-  })
-  const [, redraw] = useState(0)
-  const view = viewport.peek()
-  const lastWindow = last.current.drawing === drawing ? last.current.window : undefined
-  const window = windowAt(drawing, view, size, lastWindow)
-  const detail = detailAt(drawing, view)
-  last.current = { window, drawing, detail }
-  const known = useRef<ReadonlyMap<string, DrawnNode>>(new Map())
-  const inWindow = useMemo(() => {
-    const places: number[] = []
-    drawing.nodes.forEach((node, i) => {
-      if (isPresent(node) && isWithin(node, window)) places.push(i)
-    })
-    return places
-  }, [drawing, window, side])
-  const isSmall = detail === 'canvas' || (window !== undefined && areTooMany(inWindow.length))
-  const nodes = useMemo(() => {
-    if (isSmall) return []
-    // What has not changed is the very same object, so that its card is not drawn anew.
-    const own = inWindow.map((i) => {
-      const node = drawing.nodes[i]!
-      const before = known.current.get(node.key)
-      return before !== undefined && isSame(before, node) ? before : node
-    })
-    known.current = new Map(own.map((node) => [node.key, node]))
-    return own
-  }, [drawing, inWindow, isSmall])
+  const shown = useShown(drawing, side, viewport.peek(), size)
+  const { isSmall, nodes, edges, inWindow } = shown
+  const present = () => drawing.nodes.filter((node) => isPresent(node, side))
   const reached = selected.value ?? drawing.nodes[inWindow[0] ?? -1]?.key
   // The one that keys reach is always in the document.
   const cards = nodes.some(({ key }) => key === reached)
     ? nodes
-    : [...nodes, ...drawing.nodes.filter((node) => node.key === reached && isPresent(node))]
-  const edges = useMemo(() => {
-    if (isSmall) return []
-    const shown = new Set(inWindow)
-    return drawing.edges.filter(
-      ({ inBefore, inAfter, from, to }) =>
-        (side === 'before' ? inBefore : inAfter) && (shown.has(from) || shown.has(to)),
-    )
-  }, [drawing, inWindow, isSmall, side])
+    : [...nodes, ...present().filter(({ key }) => key === reached)]
+  const labels = shown.detail === 'labels'
   const lines = useMemo(
     () =>
-      edges.map((edge) => (
-        <EdgeLine
-          key={`${drawing.nodes[edge.from]!.key}\n${drawing.nodes[edge.to]!.key}`}
-          edge={edge}
-          side={side}
-          labels={detail === 'labels'}
-        />
-      )),
-    [edges, detail === 'labels'],
+      edges.map((edge) => {
+        const key = `${drawing.nodes[edge.from]!.key}\n${drawing.nodes[edge.to]!.key}`
+        return <EdgeLine key={key} {...{ edge, side, labels }} />
+      }),
+    [edges, labels],
   )
   const scheme = colours.value
 
@@ -139,16 +79,13 @@ export function GraphPane(props: PaneProps) {
         { edges: true },
       )
   }
-  const latestMove = useRef(move)
-  latestMove.current = move
-  const isStale = useRef<(view: Viewport) => boolean>(() => false)
-  isStale.current = (at) =>
-    windowAt(drawing, at, size, last.current.window) !== last.current.window ||
-    detailAt(drawing, at) !== last.current.detail
+  const [, redraw] = useState(0)
+  const latest = useRef({ move, shown })
+  latest.current = { move, shown }
   useSignalEffect(() => {
     const at = viewport.value
-    latestMove.current()
-    if (isStale.current(at)) redraw((count) => count + 1)
+    latest.current.move()
+    if (latest.current.shown.isStale(at)) redraw((count) => count + 1)
   })
   useLayoutEffect(move, [isSmall, drawing, size, scheme, price])
 
@@ -173,53 +110,14 @@ export function GraphPane(props: PaneProps) {
     event.target instanceof Element
       ? event.target.closest<SVGGElement>('.card')?.dataset.key
       : undefined
-  const isBlock = (key: string) =>
-    drawing.nodes.some((node) => node.key === key && node.kind === 'block')
-
-  const focusNode = (key: string) => {
+  const expand = (key: string) => {
+    if (drawing.nodes.some((node) => node.key === key && node.kind === 'block')) onExpand(key)
+  }
+  const focus = (key: string) => {
     selected.value = key
     requestAnimationFrame(() =>
       svg.current?.querySelector<SVGGElement>(`[data-key="${CSS.escape(key)}"]`)?.focus(),
     )
-  }
-
-  const onKeyDown = (event: KeyboardEvent) => {
-    const centre = [size.width / 2, size.height / 2] as const
-    const pan = (dx: number, dy: number) => {
-      const view = viewport.value
-      viewport.value = { ...view, tx: view.tx + dx, ty: view.ty + dy }
-    }
-    const actions: Record<string, () => void> = {
-      '+': () => (viewport.value = zoomAt(viewport.value, 1.25, ...centre)),
-      '=': () => (viewport.value = zoomAt(viewport.value, 1.25, ...centre)),
-      '-': () => (viewport.value = zoomAt(viewport.value, 0.8, ...centre)),
-      '0': () => (viewport.value = fitView(drawing, size)),
-      x: () => {
-        if (selected.value !== undefined && isBlock(selected.value)) onExpand(selected.value)
-      },
-    }
-    const arrows: Record<string, readonly [number, number]> = {
-      ArrowUp: [0, -1],
-      ArrowDown: [0, 1],
-      ArrowLeft: [-1, 0],
-      ArrowRight: [1, 0],
-    }
-    const arrow = arrows[event.key]
-    const key = keyAt(event)
-    // A node that has the focus is one to go from, though none is selected yet.
-    const from = selected.value ?? key
-    if (key !== undefined && (event.key === 'Enter' || event.key === ' ')) selected.value = key
-    else if (actions[event.key] && !event.ctrlKey && !event.metaKey) actions[event.key]!()
-    else if (arrow && (event.shiftKey || from === undefined)) pan(-arrow[0] * 60, -arrow[1] * 60)
-    else if (arrow) {
-      const next = neighbour(drawing.nodes.filter(isPresent), from!, arrow)
-      if (next !== undefined) {
-        focusNode(next.key)
-        bringIntoView(viewport, next, size)
-      }
-    } else if (event.key === 'Escape') selected.value = undefined
-    else return
-    event.preventDefault()
   }
 
   return (
@@ -231,7 +129,17 @@ export function GraphPane(props: PaneProps) {
         class="graph"
         role="group"
         aria-label={`${label}. ${t('Tab enters the graph, arrow keys go from node to node, Enter shows a node, X opens a block, plus and minus zoom, 0 fits.')}`}
-        onKeyDown={onKeyDown}
+        onKeyDown={(event) =>
+          onPaneKey(event, keyAt(event), {
+            drawing,
+            present,
+            viewport,
+            selected,
+            size,
+            expand,
+            focus,
+          })
+        }
         {...gestures}
         onClick={(event) => {
           const key = keyAt(event)
@@ -239,7 +147,7 @@ export function GraphPane(props: PaneProps) {
         }}
         onDblClick={(event) => {
           const key = keyAt(event)
-          if (key !== undefined && isBlock(key)) onExpand(key)
+          if (key !== undefined) expand(key)
         }}
       >
         <g ref={world}>
@@ -264,27 +172,4 @@ export function GraphPane(props: PaneProps) {
       ) : null}
     </div>
   )
-}
-
-/** The nearest node in the direction of an arrow key. */
-function neighbour(
-  nodes: readonly DrawnNode[],
-  from: string,
-  [dx, dy]: readonly [number, number],
-): DrawnNode | undefined {
-  const start = nodes.find(({ key }) => key === from)
-  if (start === undefined) return undefined
-  const centre = ({ x, y, width, height }: DrawnNode) => [x + width / 2, y + height / 2] as const
-  const [x, y] = centre(start)
-  let best: { node: DrawnNode; cost: number } | undefined
-  for (const node of nodes) {
-    if (node === start) continue
-    const [bx, by] = centre(node)
-    const along = (bx - x) * dx + (by - y) * dy
-    const across = Math.abs((bx - x) * dy) + Math.abs((by - y) * dx)
-    if (along <= 4) continue
-    const cost = along + 2 * across
-    if (best === undefined || cost < best.cost) best = { node, cost }
-  }
-  return best?.node
 }

@@ -3,6 +3,7 @@ import type { Side, Status } from '../engine/diff.ts'
 import type { Drawing, DrawnNode } from '../engine/drawing.ts'
 import { colour } from '../ui/theme.tsx'
 import { type Price, priceOpacity } from './card.tsx'
+import type { Size } from './viewport.ts'
 
 /** Where a point of the drawing lies on the canvas. */
 export interface Mapping {
@@ -14,7 +15,7 @@ export interface Mapping {
 
 export function drawSmall(
   canvas: HTMLCanvasElement,
-  size: { readonly width: number; readonly height: number },
+  size: Size,
   content: {
     readonly drawing: Drawing
     readonly side: Side

@@ -21,7 +21,7 @@ export function zoomAt(view: Viewport, factor: number, x: number, y: number): Vi
   return { k, tx: x - (x - view.tx) * scale, ty: y - (y - view.ty) * scale }
 }
 
-interface Size {
+export interface Size {
   readonly width: number
   readonly height: number
 }

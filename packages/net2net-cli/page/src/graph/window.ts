@@ -1,6 +1,6 @@
 /** Which part of a large drawing is in the document. */
 import type { Drawing, DrawnNode } from '../engine/drawing.ts'
-import type { Viewport } from './viewport.ts'
+import type { Size, Viewport } from './viewport.ts'
 
 /** Of drawings of more boxes only what is seen, and a margin around it, is in the document. */
 const cullAbove = 60
@@ -23,11 +23,6 @@ export interface Window {
 
 /** Nothing is seen yet. */
 const nowhere: Window = { left: 0, top: 0, right: 0, bottom: 0 }
-
-interface Size {
-  readonly width: number
-  readonly height: number
-}
 
 export const hasAll = ({ nodes }: Drawing): boolean => nodes.length <= cullAbove
 

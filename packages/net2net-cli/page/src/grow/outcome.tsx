@@ -1,7 +1,7 @@
-import { useSignal } from '@preact/signals'
+import { type Signal, useSignal } from '@preact/signals'
 import { models } from '../engine/model-client.ts'
 import { outputStem } from '../engine/output-name.ts'
-import type { Failure } from '../engine/protocol.ts'
+import type { Failure, ModelSummary } from '../engine/protocol.ts'
 import { t } from '../text/text.ts'
 import { announce } from '../ui/announce.tsx'
 import { FailureNotice, failureFrom } from '../ui/failure.tsx'
@@ -31,54 +31,71 @@ import { TrainIt } from './train-it.tsx'
 
 type Shown = 'command' | 'recipe' | 'plan'
 
-/** The measured difference, sizes before and after, and how to take the result along. */
+type ShownSignal = Signal<Shown>
+
+/** What has come of the growth, or why nothing has. */
 export function Outcome() {
-  const failure = useSignal<Failure | undefined>(undefined)
   const shown = useSignal<Shown>('command')
-  const copied = useSignal('')
   const before = opened.value?.view
   const after = grown.value?.view
   if (before === undefined) return null
-  if (after === undefined) {
-    const able = opened.value?.layers.some(({ widen, deepen }) => widen === true || deepen === true)
-    const refused = growFailure.value
-    if (refused !== undefined)
-      return (
-        <div class="outcome-grid">
-          <FailureNotice failure={refused} />
-          <div class="row actions">
-            <button type="button" disabled={!canUndo.value} onClick={undo}>
-              {t('Undo')}
-            </button>
-            <Toggle id="recipe" label={t('Recipe')} shown={shown} />
-          </div>
-          {shown.value === 'recipe' ? <RecipeEditor /> : null}
-        </div>
+  if (after !== undefined) return <Result {...{ before, after, shown }} />
+  return growFailure.value === undefined ? (
+    <NothingYet shown={shown} />
+  ) : (
+    <Refusal failure={growFailure.value} shown={shown} />
+  )
+}
+
+/** Nothing was asked for yet, or it is being grown. */
+function NothingYet({ shown }: { readonly shown: ShownSignal }) {
+  const able = opened.value?.layers.some(({ widen, deepen }) => widen === true || deepen === true)
+  const hint = able
+    ? t(
+        'Widen a layer, or insert one: the network before and after appear side by side, and the difference of what they compute is measured.',
       )
-    return (
-      <div class="outcome-grid">
-        <p class="muted">
-          {regrowing.value
-            ? t('Growing …')
-            : able
-              ? t(
-                  'Widen a layer, or insert one: the network before and after appear side by side, and the difference of what they compute is measured.',
-                )
-              : t('This network cannot grow.')}
-        </p>
-        <div class="row actions">
-          {regrowing.value ? (
-            <button type="button" onClick={() => void cancelGrowth()}>
-              {t('Cancel')}
-            </button>
-          ) : null}
-          <TrainIt />
-          <Toggle id="recipe" label={t('Recipe')} shown={shown} />
-        </div>
-        {shown.value === 'recipe' ? <RecipeEditor /> : null}
+    : t('This network cannot grow.')
+  return (
+    <div class="outcome-grid">
+      <p class="muted">{regrowing.value ? t('Growing …') : hint}</p>
+      <div class="row actions">
+        {regrowing.value ? (
+          <button type="button" onClick={() => void cancelGrowth()}>
+            {t('Cancel')}
+          </button>
+        ) : null}
+        <TrainIt />
+        <Toggle id="recipe" label={t('Recipe')} shown={shown} />
       </div>
-    )
-  }
+      {shown.value === 'recipe' ? <RecipeEditor /> : null}
+    </div>
+  )
+}
+
+function Refusal({ failure, shown }: { readonly failure: Failure; readonly shown: ShownSignal }) {
+  return (
+    <div class="outcome-grid">
+      <FailureNotice failure={failure} />
+      <div class="row actions">
+        <button type="button" disabled={!canUndo.value} onClick={undo}>
+          {t('Undo')}
+        </button>
+        <Toggle id="recipe" label={t('Recipe')} shown={shown} />
+      </div>
+      {shown.value === 'recipe' ? <RecipeEditor /> : null}
+    </div>
+  )
+}
+
+/** The measured difference, sizes before and after, and how to take the result along. */
+function Result(props: {
+  readonly before: ModelSummary
+  readonly after: ModelSummary
+  readonly shown: ShownSignal
+}) {
+  const { before, after, shown } = props
+  const failure = useSignal<Failure | undefined>(undefined)
+  const copied = useSignal('')
   const current = settings.value
   const [kind, sample = ''] = modelParam.value.split(':')
   const command = [
@@ -157,19 +174,24 @@ export function Outcome() {
       {shown.value === 'plan' ? <Plan of={grown.value!.number} /> : null}
       {failure.value === undefined ? null : <FailureNotice failure={failure.value} />}
       {unwritable.value === undefined || failure.value !== undefined ? null : (
-        <div data-unwritable>
-          <p class="small">
-            {t('What has grown cannot be downloaded in the files that it came from:')}{' '}
-            {opened.value?.weights === undefined
-              ? ''
-              : t(
-                  '(Opened without {0}, the network can be downloaded alone.)',
-                  opened.value.weights,
-                )}
-          </p>
-          <FailureNotice failure={unwritable.value} />
-        </div>
+        <Unwritable failure={unwritable.value} />
       )}
+    </div>
+  )
+}
+
+/** Why the result cannot be downloaded. */
+function Unwritable({ failure }: { readonly failure: Failure }) {
+  const weights = opened.value?.weights
+  return (
+    <div data-unwritable>
+      <p class="small">
+        {t('What has grown cannot be downloaded in the files that it came from:')}{' '}
+        {weights === undefined
+          ? ''
+          : t('(Opened without {0}, the network can be downloaded alone.)', weights)}
+      </p>
+      <FailureNotice failure={failure} />
     </div>
   )
 }
@@ -177,7 +199,7 @@ export function Outcome() {
 function Toggle(props: {
   readonly id: Shown
   readonly label: string
-  readonly shown: { value: Shown }
+  readonly shown: ShownSignal
 }) {
   const { id, label, shown } = props
   return (

@@ -6,10 +6,11 @@ import { t } from '../text/text.ts'
 import { FailureNotice, failureFrom } from '../ui/failure.tsx'
 import { percent } from '../ui/format.ts'
 import { LineKey } from '../ui/key.tsx'
-import { colour, colours } from '../ui/theme.tsx'
+import { colours } from '../ui/theme.tsx'
 import { answerer } from './answerer.ts'
 import { centred } from './centre.ts'
 import type { BuiltIn } from './own/protocol.ts'
+import { Sheet, sheetSide } from './sheet.ts'
 
 export interface DrawnAnswer {
   readonly name: string
@@ -22,9 +23,6 @@ export interface DrawnAnswer {
   /** What the network calls its classes; undefined: by their numbers. */
   readonly classes?: readonly string[] | undefined
 }
-
-/** The canvas has so many pixels a side; networks see 28. */
-const side = 280
 
 // Whoever comes back from another tab finds the digit again.
 /** Ink, 0 to 1, at the canvas's resolution divided by ten. */
@@ -48,48 +46,26 @@ export function DrawDigit(props: {
   const { answers, whyNone, onDigit, version, data = 'mnist' } = props
   const noImage = useSignal<Failure | undefined>(undefined)
   const canvas = useRef<HTMLCanvasElement>(null)
-  const last = useRef<{ x: number; y: number } | undefined>(undefined)
-  /** The canvas on the page, as long as the pen is down: reading either once a move would cost a layout. */
-  const held = useRef<{ readonly box: DOMRect; readonly ink: string } | undefined>(undefined)
+  const sheet = useRef<Sheet | undefined>(undefined)
+  const onSheet = () => {
+    sheet.current ??= new Sheet(canvas.current!)
+    return sheet.current
+  }
 
   const failure = props.failure ?? noImage.value
   const nameOf = (digit: number) =>
     answers.find(({ classes }) => classes !== undefined)?.classes?.[digit] ?? digit
-  const context = () => canvas.current!.getContext('2d', { willReadFrequently: true })!
   const clear = () => {
     noImage.value = undefined
-    context().clearRect(0, 0, side, side)
+    onSheet().clear()
     pixels.value = undefined
     label.value = undefined
     onDigit(undefined)
   }
   const read = () => {
-    const { data } = context().getImageData(0, 0, side, side)
-    const ink = new Float32Array(side * side)
-    for (let i = 0; i < ink.length; i++) ink[i] = data[i * 4 + 3]! / 255
-    const digit = centred(ink, side)
+    const digit = centred(onSheet().ink(), sheetSide)
     pixels.value = digit
     if (digit) onDigit(digit)
-  }
-  const stroke = (event: PointerEvent) => {
-    held.current ??= { box: canvas.current!.getBoundingClientRect(), ink: colour('ink') }
-    const { box, ink } = held.current
-    const x = ((event.clientX - box.left) / box.width) * side
-    const y = ((event.clientY - box.top) / box.height) * side
-    const from = last.current ?? { x, y }
-    last.current = { x, y }
-    const pen = context()
-    pen.strokeStyle = ink
-    pen.lineWidth = 21
-    pen.lineCap = 'round'
-    pen.beginPath()
-    pen.moveTo(from.x, from.y)
-    pen.lineTo(x + 0.01, y)
-    pen.stroke()
-  }
-  const lift = () => {
-    last.current = undefined
-    held.current = undefined
   }
   const show = async () => {
     const drawn = pixels.peek()
@@ -98,15 +74,10 @@ export function DrawDigit(props: {
       noImage.value = failureFrom(error)
     })
     // Its view is gone, or somebody has begun to draw meanwhile.
-    if (!chosen || canvas.current === null || last.current || pixels.peek() !== drawn) return
+    if (!chosen || canvas.current === null) return
+    if (onSheet().isPenDown || pixels.peek() !== drawn) return
     clear()
-    const pen = context()
-    pen.fillStyle = colour('ink')
-    chosen.pixels.forEach((ink, i) => {
-      pen.globalAlpha = ink
-      pen.fillRect((i % 28) * 10, Math.floor(i / 28) * 10, 10, 10)
-    })
-    pen.globalAlpha = 1
+    onSheet().show(chosen.pixels)
     pixels.value = chosen.pixels
     label.value = chosen.label
     onDigit(chosen.pixels)
@@ -117,20 +88,14 @@ export function DrawDigit(props: {
     if (pixels.value) onDigit(pixels.value)
   }, [version])
   useLayoutEffect(() => {
-    const pen = context()
-    if (drawing) pen.putImageData(drawing, 0, 0)
+    const own = onSheet()
+    if (drawing) own.picture = drawing
     return () => {
-      drawing = pen.getImageData(0, 0, side, side)
+      drawing = own.picture
     }
   }, [])
   // What was drawn is in the old colours.
-  useEffect(() => {
-    const pen = context()
-    pen.globalCompositeOperation = 'source-in'
-    pen.fillStyle = colour('ink')
-    pen.fillRect(0, 0, side, side)
-    pen.globalCompositeOperation = 'source-over'
-  }, [colours.value])
+  useEffect(() => onSheet().recolour(), [colours.value])
 
   return (
     <section class="panel draw" aria-label={t('Draw a digit')}>
@@ -148,8 +113,8 @@ export function DrawDigit(props: {
       <div class="body draw-body">
         <canvas
           ref={canvas}
-          width={side}
-          height={side}
+          width={sheetSide}
+          height={sheetSide}
           role="img"
           aria-label={
             label.value === undefined
@@ -159,16 +124,16 @@ export function DrawDigit(props: {
           onPointerDown={(event) => {
             if (label.value !== undefined) clear()
             canvas.current!.setPointerCapture(event.pointerId)
-            stroke(event)
+            onSheet().stroke(event)
           }}
           onPointerMove={(event) => {
-            if (last.current) stroke(event)
+            if (onSheet().isPenDown) onSheet().stroke(event)
           }}
           onPointerUp={() => {
-            lift()
+            onSheet().lift()
             read()
           }}
-          onPointerCancel={lift}
+          onPointerCancel={() => onSheet().lift()}
         />
         {answers.length > 0 ? (
           <Answers answers={answers} label={label.value} />

@@ -1,9 +1,10 @@
 /** Lines on a canvas, redrawn as they grow: uPlot, in the page's colours. Drag to zoom; every arm is read off at the pointer. */
-import { type ReadonlySignal, signal, useSignal } from '@preact/signals'
+import { type ReadonlySignal, type Signal, signal, useSignal } from '@preact/signals'
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import type uPlot from 'uplot'
 import { t } from '../text/text.ts'
 import type { ChartFormat } from './chart-formats.ts'
+import { onChartKey, type Pointed } from './chart-keys.ts'
 import { later } from './later.ts'
 import { type Line, valuesAt } from './line.ts'
 import { reaching } from './places.ts'
@@ -31,6 +32,10 @@ interface ChartProps {
   /** What a screen reader says of it; the numbers are in the table. */
   readonly description: string
 }
+
+/** What a chart can be saved as. */
+const savedKinds = ['png', 'svg', 'csv'] as const
+type SavedKind = (typeof savedKinds)[number]
 
 export function Chart(props: ChartProps) {
   const { title, lines, xLabel, span = [0, 1], format, description } = props
@@ -95,7 +100,7 @@ export function Chart(props: ChartProps) {
     }
   }, [])
 
-  const save = async (kind: 'svg' | 'png' | 'csv') => {
+  const save = async (kind: SavedKind) => {
     const { csvOf, pngOf, svgOf } = await import('./chart-export.ts')
     const chart = {
       title,
@@ -110,73 +115,17 @@ export function Chart(props: ChartProps) {
     else if (kind === 'svg') saveAs(name, svgOf(chart), 'image/svg+xml')
     else saveAs(name, await pngOf(svgOf(chart)), 'image/png')
   }
-  /** Keys go over the values as a pointer does. */
-  const onKeyDown = (event: KeyboardEvent) => {
-    const [low, high] = zoom.value ?? whole()
-    const xs = data[0].filter((x) => x >= low && x <= high)
-    const at = pointed.value ? xs.findLastIndex((x) => x <= pointed.value!.x) : -1
-    const go = (to: number) => {
-      const x = xs[Math.max(0, Math.min(xs.length - 1, to))]
-      pointed.value = x === undefined ? undefined : { x, right: x > (low + high) / 2 }
-    }
-    const narrow = (factor: number) => {
-      const middle = pointed.value?.x ?? (low + high) / 2
-      const [first, last] = whole()
-      const next: Range = [
-        Math.max(first, middle - (middle - low) * factor),
-        Math.min(last, middle + (high - middle) * factor),
-      ]
-      zoom.value = next[0] === first && next[1] === last ? undefined : next
-    }
-    const keys: Record<string, () => void> = {
-      ArrowLeft: () => go(at < 0 ? xs.length - 1 : at - 1),
-      ArrowRight: () => go(at + 1),
-      '+': () => narrow(0.5),
-      '-': () => narrow(2),
-      '0': () => {
-        zoom.value = undefined
-      },
-      Escape: () => {
-        pointed.value = undefined
-      },
-    }
-    if (!keys[event.key] || event.ctrlKey || event.metaKey) return
-    event.preventDefault()
-    keys[event.key]!()
-  }
 
   return (
     <figure class="chart">
       <figcaption>
         <span>{title}</span>
-        <span class="row chart-tools">
-          {props.logarithmic === undefined ? null : (
-            <button
-              type="button"
-              class="small quiet"
-              aria-pressed={logarithmic.value}
-              title={t('Logarithmic scale')}
-              aria-label={`log: ${title}, ${t('Logarithmic scale')}`}
-              onClick={() => {
-                logarithmic.value = !logarithmic.value
-              }}
-            >
-              log
-            </button>
-          )}
-          {(['png', 'svg', 'csv'] as const).map((kind) => (
-            <button
-              key={kind}
-              type="button"
-              class="small quiet"
-              aria-label={t('{1}: save {0}', title, kind.toUpperCase())}
-              disabled={lines.every(({ points }) => points.length === 0)}
-              onClick={() => void save(kind)}
-            >
-              {kind.toUpperCase()}
-            </button>
-          ))}
-        </span>
+        <ChartTools
+          title={title}
+          logarithmic={props.logarithmic === undefined ? undefined : logarithmic}
+          isEmpty={lines.every(({ points }) => points.length === 0)}
+          onSave={(kind) => void save(kind)}
+        />
       </figcaption>
       <div
         ref={holder}
@@ -185,7 +134,7 @@ export function Chart(props: ChartProps) {
         aria-label={`${description} ${t('Arrow keys read values, plus and minus zoom, 0 shows all.')}`}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: its values are read by keys
         tabIndex={0}
-        onKeyDown={onKeyDown}
+        onKeyDown={(event) => onChartKey(event, { xs: data[0], whole: whole(), zoom, pointed })}
         onBlur={() => {
           pointed.value = undefined
         }}
@@ -211,10 +160,46 @@ export function Chart(props: ChartProps) {
   )
 }
 
-interface Pointed {
-  readonly x: number
-  /** Whether it lies in the right half. */
-  readonly right: boolean
+/** Buttons above a chart. */
+function ChartTools(props: {
+  readonly title: string
+  /** Whether the y axis is logarithmic; undefined where it never is. */
+  readonly logarithmic: Signal<boolean> | undefined
+  /** There is nothing to save. */
+  readonly isEmpty: boolean
+  readonly onSave: (kind: SavedKind) => void
+}) {
+  const { title, logarithmic, isEmpty, onSave } = props
+  return (
+    <span class="row chart-tools">
+      {logarithmic === undefined ? null : (
+        <button
+          type="button"
+          class="small quiet"
+          aria-pressed={logarithmic.value}
+          title={t('Logarithmic scale')}
+          aria-label={`log: ${title}, ${t('Logarithmic scale')}`}
+          onClick={() => {
+            logarithmic.value = !logarithmic.value
+          }}
+        >
+          log
+        </button>
+      )}
+      {savedKinds.map((kind) => (
+        <button
+          key={kind}
+          type="button"
+          class="small quiet"
+          aria-label={t('{1}: save {0}', title, kind.toUpperCase())}
+          disabled={isEmpty}
+          onClick={() => onSave(kind)}
+        >
+          {kind.toUpperCase()}
+        </button>
+      ))}
+    </span>
+  )
 }
 
 /** What every line says where the pointer is. */
