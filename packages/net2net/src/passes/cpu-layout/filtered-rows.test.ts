@@ -7,6 +7,7 @@ import { testSeed } from '../../../testing/seed.ts'
 import { difference, sent } from '../../../testing/sent-tensors.ts'
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Model, Node } from '../../model/model.ts'
+import { widestBlock } from '../../operators/helpers/blocked.ts'
 import { reach } from '../../operators/helpers/windows.ts'
 import { randomStream } from '../../tensor/random.ts'
 import { float32 } from '../../tensor/tensor.ts'
@@ -68,7 +69,7 @@ describe.skipIf(block === 1)('convolutions whose rows are filtered', () => {
     await fc.assert(
       fc.asyncProperty(convolutions, async ({ groups, rows, columns, batch, ...drawn }) => {
         const [channels, filters] = [drawn.channels, drawn.filters].map(
-          (blocks) => blocks * groups * block,
+          (blocks) => blocks * groups * widestBlock,
         ) as [number, number]
         const axes = [rows, columns].map((axis) => ({
           ...axis,
@@ -88,7 +89,7 @@ describe.skipIf(block === 1)('convolutions whose rows are filtered', () => {
     expect(count, `seed ${testSeed}`).toBeGreaterThan(0)
   })
 
-  const wide = 4 * block
+  const wide = 4 * widestBlock
   const layer = (net: Net, x: string, attributes = {}, kernel = [3, 3]) =>
     net.conv(x, [wide, wide, ...kernel], attributes)
   const flat = (net: Net, x: string): readonly [string, number] => [

@@ -17,6 +17,7 @@ import { normalTensor } from '../../../testing/gradient-check.ts'
 import { testSeed } from '../../../testing/seed.ts'
 import { intsAttribute } from '../../model/attributes.ts'
 import type { Model, Node } from '../../model/model.ts'
+import { widestBlock } from '../../operators/helpers/blocked.ts'
 import { range } from '../../operators/helpers/emission.ts'
 import { randomStream } from '../../tensor/random.ts'
 import { float32 } from '../../tensor/tensor.ts'
@@ -64,7 +65,7 @@ const convolutions = fc.record({
   batch: fc.integer({ min: 1, max: 3 }),
 })
 
-const wide = 4 * block
+const wide = 4 * widestBlock
 const square: Axis = { kernel: 3, stride: 1, dilation: 1, begin: 1, end: 1, size: 16 }
 
 describe.skipIf(block === 1)('convolutions that compute two rows at once', () => {
@@ -82,7 +83,7 @@ describe.skipIf(block === 1)('convolutions that compute two rows at once', () =>
           size: even(size + dilation * (kernel - 1)),
         }
         const [channels, filters] = [drawn.channels, drawn.filters].map(
-          (blocks) => blocks * groups * block,
+          (blocks) => blocks * groups * widestBlock,
         ) as [number, number]
         const axes = [rows, columns]
         const model = modelOf({ channels, filters, groups, axes, hasBias: drawn.hasBias })

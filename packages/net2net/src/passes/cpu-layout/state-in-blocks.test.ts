@@ -5,6 +5,7 @@ import { normalTensor } from '../../../testing/gradient-check.ts'
 import { intsAttribute } from '../../model/attributes.ts'
 import { linksOf } from '../../model/links.ts'
 import type { Model } from '../../model/model.ts'
+import { widestBlock } from '../../operators/helpers/blocked.ts'
 import { createInPlaceSession } from '../../runtime/in-place.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
@@ -36,11 +37,11 @@ function network(sizes: readonly number[], layers: (net: Net, x: string) => stri
   builder.input('input', 'float32', ['batch', ...input.slice(1)])
   const first = builder.node('Conv', [
     'input',
-    net.parameter('first', [2 * block, 3, ...ones(sizes)]),
+    net.parameter('first', [2 * widestBlock, 3, ...ones(sizes)]),
   ])
   const last = layers(net, net.relu(first))
   const means = builder.node('Flatten', [builder.node('GlobalAveragePool', [last])])
-  const y = builder.node('Gemm', [means, net.parameter('fc', [2 * block, 5])])
+  const y = builder.node('Gemm', [means, net.parameter('fc', [2 * widestBlock, 5])])
   builder.output(y, 'float32', ['batch', 5])
   return { model: builder.model(), input }
 }
@@ -121,7 +122,7 @@ describe.skipIf(block === 1)('weights in blocks of filters', () => {
         const { model, input } = network(sizes, (net, x) =>
           layers.reduce((value, { kernel, stride, dilation, isTransposed }, i) => {
             const counts = [i === 0 ? 2 : filters, i === layers.length - 1 ? 2 : filters]
-            const [from, to] = counts.map((count) => count * block)
+            const [from, to] = counts.map((count) => count * widestBlock)
             const spread = isTransposed ? 1 : dilation
             const taps = kernel.slice(0, sizes.length)
             const pads = taps.map((count) => Math.floor((spread * (count - 1)) / 2))
@@ -154,7 +155,8 @@ describe.skipIf(block === 1)('weights in blocks of filters', () => {
 
   const convolution = (net: Net, x: string, weight: string): string =>
     net.builder.node('Conv', [x, weight], { kernel_shape: [3, 3], pads: [1, 1, 1, 1] })
-  const ownWeight = (net: Net): string => net.parameter('w', [2 * block, 2 * block, 3, 3])
+  const ownWeight = (net: Net): string =>
+    net.parameter('w', [2 * widestBlock, 2 * widestBlock, 3, 3])
   const one = (net: Net, x: string) => convolution(net, x, ownWeight(net))
   const inBlocks = (
     layers: (net: Net, x: string) => string,
@@ -204,8 +206,11 @@ describe.skipIf(block === 1)('weights in blocks of filters', () => {
     [
       'that fill no blocks',
       (net, x) => {
-        const narrow = net.builder.node('Conv', [x, net.parameter('w', [12, 2 * block, 1, 1])])
-        return convolution(net, narrow, net.parameter('w2', [2 * block, 12, 3, 3]))
+        const narrow = net.builder.node('Conv', [
+          x,
+          net.parameter('w', [12, 2 * widestBlock, 1, 1]),
+        ])
+        return convolution(net, narrow, net.parameter('w2', [2 * widestBlock, 12, 3, 3]))
       },
       {},
     ],
@@ -214,9 +219,9 @@ describe.skipIf(block === 1)('weights in blocks of filters', () => {
       (net, x) => {
         const half = net.builder.node('Conv', [
           x,
-          net.parameter('first', [block / 2, 2 * block, 1, 1]),
+          net.parameter('first', [widestBlock / 2, 2 * widestBlock, 1, 1]),
         ])
-        const weight = net.parameter('w', [2 * block, block / 2, 2, 2])
+        const weight = net.parameter('w', [2 * widestBlock, widestBlock / 2, 2, 2])
         return net.builder.node('Conv', [half, weight], {
           kernel_shape: [2, 2],
           pads: [0, 0, 1, 1],
