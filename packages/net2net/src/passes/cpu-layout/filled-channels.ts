@@ -30,16 +30,10 @@ const mostSpread = 1.5
 const mostSpreadOfTall = 1.8
 const tallRows = 4
 
-/** Multiply-adds for each image of convolutions that are to be filled, forward and back: below, what they gain is lost by the nodes that fill and cut. */
-const leastWork = 1e7
-
 /** @param block channels per block of the runtime's blocked layout */
 export function fillChannels(model: Model, block: number): Model {
   const infos = inferOnce(model)
-  const works = model.graph.nodes
-    .filter((node) => fillsResult(node, infos, block))
-    .map((node) => workOf(node, infos))
-  return works.reduce((sum, work) => sum + work, 0) >= leastWork
+  return model.graph.nodes.some((node) => fillsResult(node, infos, block))
     ? new FilledGraph(model, infos, block).rewrite()
     : model
 }
@@ -79,18 +73,6 @@ function fillsResult(node: Node, infos: Infos, block: number): boolean {
   if (!of || !isFilled(of.filters, block)) return false
   const most = of.isTall ? mostSpreadOfTall : mostSpread
   return of.isDepthwise || (of.channels > block && of.isWindow && spread(of, block) <= most)
-}
-
-/** Multiply-adds for each image; those of a depthwise convolution are always enough. */
-function workOf(node: Node, infos: Infos): number {
-  const of = convolutionOf(node, infos)!
-  if (of.isDepthwise) return leastWork
-  const [x, weight] = node.inputs.map((name) => shapeIn(infos, name))
-  const positions = of.filterAxis === 0 ? shapeIn(infos, node.outputs[0]) : x
-  return [...weight!, ...(positions ?? [null]).slice(2)].reduce<number>(
-    (product, dim) => product * (typeof dim === 'number' ? dim : 0),
-    1,
-  )
 }
 
 interface Convolution {
