@@ -11,7 +11,8 @@ import { usePointerGestures } from './gestures.ts'
 import { Overview } from './overview.tsx'
 import { onPaneKey } from './pane-keys.ts'
 import { usePaneSize } from './pane-size.ts'
-import { isPresent, useShown } from './shown.ts'
+import { useShown } from './shown.ts'
+import { isNodeOf } from './side.ts'
 import { drawSmall } from './small.ts'
 import { startView, type Viewport } from './viewport.ts'
 
@@ -50,12 +51,12 @@ export function GraphPane(props: PaneProps) {
   const gestures = usePointerGestures(svg, viewport)
   const shown = useShown(drawing, side, viewport.peek(), size)
   const { isSmall, nodes, edges, inWindow } = shown
-  const present = () => drawing.nodes.filter((node) => isPresent(node, side))
+  const present = () => drawing.nodes.filter((node) => isNodeOf(side, node))
   const reached = selected.value ?? drawing.nodes[inWindow[0] ?? -1]?.key
   // The one that keys reach is always in the document.
   const cards = nodes.some(({ key }) => key === reached)
     ? nodes
-    : [...nodes, ...present().filter(({ key }) => key === reached)]
+    : [...nodes, ...drawing.nodes.filter((node) => node.key === reached && isNodeOf(side, node))]
   const labels = shown.detail === 'labels'
   const lines = useMemo(
     () =>

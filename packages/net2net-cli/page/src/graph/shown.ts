@@ -3,6 +3,7 @@ import { useMemo, useRef } from 'preact/hooks'
 import type { Side } from '../engine/diff.ts'
 import type { Drawing, DrawnEdge, DrawnNode } from '../engine/drawing.ts'
 import { isSame } from './same.ts'
+import { isEdgeOf, isNodeOf } from './side.ts'
 import type { Size, Viewport } from './viewport.ts'
 import { areTooMany, type Detail, detailAt, isWithin, type Window, windowAt } from './window.ts'
 
@@ -18,10 +19,6 @@ export interface Shown {
   isStale(view: Viewport): boolean
 }
 
-/** Whether a node is part of this model. */
-export const isPresent = ({ status }: DrawnNode, side: Side): boolean =>
-  status !== (side === 'before' ? 'inserted' : 'removed')
-
 /** The drawing moves as a whole; its parts change only when what is seen leaves the window. */
 export function useShown(drawing: Drawing, side: Side, view: Viewport, size: Size): Shown {
   const last = useRef<
@@ -34,7 +31,7 @@ export function useShown(drawing: Drawing, side: Side, view: Viewport, size: Siz
   const inWindow = useMemo(() => {
     const places: number[] = []
     drawing.nodes.forEach((node, i) => {
-      if (isPresent(node, side) && isWithin(node, window)) places.push(i)
+      if (isNodeOf(side, node) && isWithin(node, window)) places.push(i)
     })
     return places
   }, [drawing, window, side])
@@ -55,8 +52,7 @@ export function useShown(drawing: Drawing, side: Side, view: Viewport, size: Siz
     if (isSmall) return []
     const shown = new Set(inWindow)
     return drawing.edges.filter(
-      ({ inBefore, inAfter, from, to }) =>
-        (side === 'before' ? inBefore : inAfter) && (shown.has(from) || shown.has(to)),
+      (edge) => isEdgeOf(side, edge) && (shown.has(edge.from) || shown.has(edge.to)),
     )
   }, [drawing, inWindow, isSmall, side])
   const isStale = (at: Viewport) =>

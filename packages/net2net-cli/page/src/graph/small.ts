@@ -1,8 +1,9 @@
 /** A drawing on a canvas: boxes and lines without text, for where there are more than can be read. */
-import type { Side, Status } from '../engine/diff.ts'
+import type { Side } from '../engine/diff.ts'
 import type { Drawing, DrawnNode } from '../engine/drawing.ts'
 import { colour } from '../ui/theme.tsx'
 import { type Price, priceOpacity } from './card.tsx'
+import { isEdgeOf, isNodeOf } from './side.ts'
 import type { Size } from './viewport.ts'
 
 /** Where a point of the drawing lies on the canvas. */
@@ -40,8 +41,9 @@ export function drawSmall(
     pen.strokeStyle = colour('line-strong')
     pen.lineWidth = 1
     pen.beginPath()
-    for (const { inBefore, inAfter, points } of drawing.edges) {
-      if (!(side === 'before' ? inBefore : inAfter)) continue
+    for (const edge of drawing.edges) {
+      if (!isEdgeOf(side, edge)) continue
+      const { points } = edge
       const [y0, y1] = [points[1]! * ky + ty, points.at(-1)! * ky + ty]
       if (Math.max(y0, y1) < 0 || Math.min(y0, y1) > size.height) continue
       pen.moveTo(points[0]! * kx + tx, y0)
@@ -49,13 +51,12 @@ export function drawSmall(
     }
     pen.stroke()
   }
-  const missing: Status = side === 'before' ? 'inserted' : 'removed'
   const groups = new Map<string, { readonly path: Path2D; colour: string; opacity: number }>()
   for (const node of drawing.nodes) {
     const { status } = node
     const y = node.y * ky + ty
     const tall = Math.max(1, node.height * ky)
-    if (status === missing || y > size.height || y + tall < 0) continue
+    if (!isNodeOf(side, node) || y > size.height || y + tall < 0) continue
     const shade = price?.(node, side)?.shade
     const [name, opacity] =
       shade !== undefined

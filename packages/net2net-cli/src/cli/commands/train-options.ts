@@ -54,17 +54,16 @@ export function choicesOf(options: TrainOptions, samples?: SampleSet) {
 
 /** Adds all options, in groups of the help. */
 export function trainOptions(command: Command): Command {
-  const groups: Partial<Record<keyof typeof headings, (command: Command) => Command>> = {
-    data: samplesOptions,
-    loss: lossOptions,
-    optimizer: optimizerOptions,
-    training: runOptions,
-    growth: growthOptions,
-    output: outputOptions,
-  }
+  const groups = [
+    [headings.data, samplesOptions],
+    [headings.loss, lossOptions],
+    [headings.optimizer, optimizerOptions],
+    [headings.training, runOptions],
+    [headings.growth, growthOptions],
+    [headings.output, outputOptions],
+  ] as const
   command.argument('<model>', 'an ONNX file, or the folder of a training that is gone on from')
-  for (const [group, add] of Object.entries(groups))
-    add(command.optionsGroup(headings[group as keyof typeof groups]))
+  for (const [heading, add] of groups) add(command.optionsGroup(heading))
   return command.addHelpText('after', furtherHelp)
 }
 
