@@ -55,6 +55,11 @@ export interface Cut {
   layersBefore(value: string): readonly ChangedLayer[]
   /** The points that a value of a region takes as borders. */
   pointsBefore(value: string): readonly string[]
+  /**
+   * Those of them that follow from values of which this one is also computed, as the mean before the variance: as
+   * borders they hold what those values never give.
+   */
+  entangledWith(value: string): readonly string[]
 }
 
 /** The name under which a region gives a point: consumers of the point take it as a border. */
@@ -129,6 +134,16 @@ export class Cutter {
     const towards = (chosen: readonly string[]): Cut => {
       const first = regionModel(a, nodes, chosen, equal)
       const second = regionModel(b, regions, chosen, equal)
+      const known = new Map<string, ReadonlySet<Node>>()
+      const before = (value: string) => {
+        const found = known.get(value) ?? nodesBefore(second.nodes, value, equal)
+        known.set(value, found)
+        return found
+      }
+      const pointsBefore = (value: string) => {
+        const read = new Set([...before(value)].flatMap(readBy))
+        return points.filter((name) => equal.has(name) && read.has(name))
+      }
       return {
         a: { ...a.model, graph: first.graph },
         b: { ...b.model, graph: second.graph },
@@ -138,12 +153,15 @@ export class Cutter {
         open,
         towards,
         layersBefore(value) {
-          const found = nodesBefore(second.nodes, value, equal)
+          const found = before(value)
           return layers.filter(({ node }) => found.has(node))
         },
-        pointsBefore(value) {
-          const read = new Set([...nodesBefore(second.nodes, value, equal)].flatMap(readBy))
-          return points.filter((name) => equal.has(name) && read.has(name))
+        pointsBefore,
+        entangledWith(value) {
+          const found = before(value)
+          return pointsBefore(value).filter((point) =>
+            [...before(point)].some((node) => found.has(node)),
+          )
         },
       }
     }

@@ -400,6 +400,57 @@ describe('residual blocks that start at zero', () => {
   })
 })
 
+describe('normalizations that are written out', () => {
+  /** x → in, then blocks of h + down(relu(up((h − mean) / √(variance + ε)))), then out; 16 units in the stream. */
+  function stream(blocks: number): Model {
+    const graph = new GraphBuilder()
+    graph.input('x', 'float32', ['batch', 12])
+    const dense = (name: string, from: string, rows: number, columns: number) =>
+      graph.node(
+        'MatMul',
+        [from, graph.initializer(`${name}.w`, normal(name, 0.3, rows, columns))],
+        {},
+        { name },
+      )
+    const axes = graph.initializer('axes', int64([-1]))
+    const mean = (from: string) => graph.node('ReduceMean', [from, axes])
+    let h = dense('in', 'x', 12, 16)
+    for (let i = 0; i < blocks; i++) {
+      const offset = graph.node('Sub', [h, mean(h)])
+      const variance = mean(graph.node('Mul', [offset, offset]))
+      const deviation = graph.node('Sqrt', [graph.node('Add', [variance, number(graph, 1e-5)])])
+      const up = dense(`up${i}`, graph.node('Div', [offset, deviation]), 16, 10)
+      h = graph.node('Add', [h, dense(`down${i}`, graph.node('Relu', [up]), 10, 16)])
+    }
+    graph.node('Identity', [dense('out', h, 16, 4)], {}, { outputs: ['y'] })
+    graph.output('y', 'float32', undefined)
+    return graph.model()
+  }
+
+  test('are compared with the means that their variances are of', async () => {
+    /** How often models run until a wider stream is known to be the same. */
+    const runs = async (blocks: number) => {
+      const model = stream(blocks)
+      // New units that are no whole copies leave the mean as it is, and change how many squares there are.
+      const wider = applyPlan(model, planWiden(model, { in: 24 }))
+      let count = 0
+      const runtime = watchedRuntime(() => count++)
+      expect(await compare(model, wider, { runtime })).toMatchObject({ equal: true })
+      return count
+    }
+    const [one, eight] = [await runs(1), await runs(8)]
+    // A trial runs the second model three times more for a block. There are two: with random means, and with those of the values.
+    expect(eight - one).toBeLessThanOrEqual(2 * 3 * 7)
+  })
+
+  test('hide no mistake', async () => {
+    const model = stream(3)
+    const wider = applyPlan(model, planWiden(model, { in: 24 }))
+    for (const name of ['up1.w', 'down2.w', 'out.w'])
+      expect((await compare(model, corrupted(wider, name))).equal, name).toBe(false)
+  })
+})
+
 describe('what is multiplied by nearly nothing', () => {
   /** x → in → in + scale · up(relu(down(in))) → out, with 16 units in the stream. */
   function scaledBranch(scale: number): Model {

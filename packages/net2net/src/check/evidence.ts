@@ -53,6 +53,8 @@ export async function evidenceOf(
   const laboratory = new Laboratory(runtime, sides[0], feeds, isHalf, options)
   const outputs = new Set(b.graph.outputs.map(({ name }) => name))
   const excluded = new Set<string>()
+  /** Points that have differed: when they do again, it is not for their own borders. */
+  const tried = new Set<string>()
   let examination = new Examination(await cutter.cut(excluded), ways)
   for (let round = 0; ; round++) {
     const { cut } = examination
@@ -61,14 +63,16 @@ export async function evidenceOf(
       .failedIn(outcome)
       .filter((point) => outputs.has(point) || !excluded.has(point))
     const differing = failed.filter((point) => !excluded.has(point))
-    // What still differs may depend on several borders at once, which are not what they are by chance: a value and its mean.
-    const unequal =
-      differing.length > 0
-        ? differing
-        : [...new Set(failed.flatMap((point) => cut.pointsBefore(point)))]
-    if (unequal.length > 0 && round < ROUNDS && outcome !== failure) {
-      // What is not equal is no border: its consumers join the region.
-      for (const name of unequal) excluded.add(name)
+    // What differs is no border: its consumers join the region. But at first its own borders may be why it differs: a
+    // mean, drawn at random, is not that of the values whose variance follows.
+    let noBorders = differing
+      .filter((point) => !tried.has(point))
+      .flatMap((point) => cut.entangledWith(point))
+    for (const point of differing) tried.add(point)
+    if (noBorders.length === 0) noBorders = differing
+    if (noBorders.length === 0) noBorders = failed.flatMap((point) => cut.pointsBefore(point))
+    if (noBorders.length > 0 && round < ROUNDS && outcome !== failure) {
+      for (const name of noBorders) excluded.add(name)
       examination = new Examination(await cutter.cut(excluded), ways)
       continue
     }
