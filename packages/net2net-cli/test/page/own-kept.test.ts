@@ -86,6 +86,7 @@ describe.skipIf(noBrowser)('a training of own networks', () => {
     const at = Number(/at step (\d+)/.exec(await restingStatus(page))![1])
     const { context, address } = { context: page.context(), address: page.url() }
     await page.close()
+    await context.unroute(workerScript)
 
     // The address of the first visit, and no file dropped.
     const later = await context.newPage()
