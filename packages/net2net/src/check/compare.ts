@@ -3,6 +3,7 @@ import { defaultRuntime } from '#runtime'
 import { Net2NetError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import { withOutputNameOf } from '../model/output-names.ts'
+import { collections, withTensorOutputs } from '../model/tensor-outputs.ts'
 import { encodeWhenReady } from '../onnx/encode.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import {
@@ -47,7 +48,8 @@ export async function compare(
   // ONNX Runtime loads many broken files: our own reader refuses them first, by name and field.
   const [first, given] = [await modelOf(a), await modelOf(b)]
   const second = withOutputNameOf(first, given)
-  const models = [first, second] as const
+  mustCollectAlike(first, second)
+  const models = [withTensorOutputs(first), withTensorOutputs(second)] as const
   const parts = keptParts(...models)
   if (parts)
     try {
@@ -61,7 +63,18 @@ export async function compare(
       const isMisfit = cause instanceof Net2NetError && cause.kind === 'input'
       if (!isMisfit || others.signal?.aborted || others.inputs) throw cause
     }
-  return compareModels(runtime, [a, second === given ? b : second], models, wholeUpTo, others)
+  const files = [models[0] === first ? a : models[0], models[1] === given ? b : models[1]] as const
+  return compareModels(runtime, files, models, wholeUpTo, others)
+}
+
+/** @throws difference where outputs that are no tensors hold them in different ways */
+function mustCollectAlike(a: Model, b: Model): void {
+  const [first, second] = [collections(a), collections(b)]
+  if (`${first}` !== `${second}`)
+    throw new Net2NetError(
+      'difference',
+      'The models cannot compute the same: their outputs that are no tensors are made in different ways.',
+    )
 }
 
 /** @param files What each model was given as: a file need not be encoded. */

@@ -30,7 +30,7 @@ export interface GrowMeasuredOptions {
   readonly samples?: SampleSet | undefined
   /** The loss whose gradient is taken. Default: the one that the model was trained with, where it tells. */
   readonly loss?: Loss | LossName | undefined
-  /** Which of the model's outputs the loss is of. Default: the first. */
+  /** Which of the model's outputs the loss is of. Default: the first of floating-point numbers. */
   readonly output?: string | undefined
   readonly runtime: Runtime
   readonly session?: SessionOptions | undefined

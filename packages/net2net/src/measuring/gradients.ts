@@ -22,7 +22,7 @@ export interface SamplingOptions {
   readonly loss?: Loss | LossName | undefined
   readonly runtime: Runtime
   readonly session?: SessionOptions | undefined
-  /** Which of the model's outputs the loss is of. Default: the first. */
+  /** Which of the model's outputs the loss is of. Default: the first of floating-point numbers. */
   readonly output?: string | undefined
   /** At most so many samples are looked at, drawn by the seed; default 1000. */
   readonly samples?: number | undefined

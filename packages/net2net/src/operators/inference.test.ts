@@ -165,3 +165,32 @@ describe('the driver', () => {
     expect(inferNode(mean, 13, info)[0]!.shape).toEqual([2])
   })
 })
+
+describe('what prepares features', () => {
+  const shapeOf = (opType: string, entries = {}, shape: Shape = ['batch', 4]) => {
+    const builder = new GraphBuilder()
+    builder.input('x', 'float64', shape)
+    const { nodes, ...graph } = builder.graph()
+    const prepared = { ...node(opType, ['x'], entries), domain: 'ai.onnx.ml' }
+    const { dtype, shape: found } = inferModel(
+      modelOf({ ...graph, nodes: [...nodes, prepared] }, 18),
+    ).get('y')!
+    return [dtype, found]
+  }
+
+  it('gives as many numbers, or one for each category, or all columns', () => {
+    for (const opType of ['Scaler', 'Normalizer'])
+      expect(shapeOf(opType), opType).toEqual(['float32', ['batch', 4]])
+    for (const opType of ['Imputer', 'Binarizer'])
+      expect(shapeOf(opType), opType).toEqual(['float64', ['batch', 4]])
+    expect(shapeOf('OneHotEncoder', { cats_int64s: [1, 2, 5] })).toEqual([
+      'float32',
+      ['batch', 4, 3],
+    ])
+    expect(shapeOf('OneHotEncoder')).toEqual(['float32', undefined])
+    expect(shapeOf('FeatureVectorizer', { inputdimensions: [4, 2] })).toEqual([
+      'float32',
+      ['batch', 6],
+    ])
+  })
+})

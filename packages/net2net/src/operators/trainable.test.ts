@@ -260,6 +260,19 @@ describe('files without marks', () => {
     expect(parametersOf(model)).toEqual(['bias', 'w'])
   })
 
+  test('the bias of a layer with one unit is trained; a number without an axis, or beside others, is not', () => {
+    const numbers = { bias: filled(0.3, 1), shift: filled(0.4), first: filled(0.5, 1, 1) }
+    const model = modelWith({ v: normal(8, 6), w: normal(6, 1), ...numbers }, [
+      ['MatMul', ['x', 'v'], 'several'],
+      ['Add', ['several', 'first'], 'a'],
+      ['MatMul', ['a', 'w'], 'one'],
+      ['Add', ['one', 'bias'], 'b'],
+      ['Add', ['b', 'shift'], 'y'],
+    ])
+    expect(parametersOf(model)).toEqual(['bias', 'v', 'w'])
+    expect(trainableConstants(model).left.map(({ name }) => name)).toEqual(['shift', 'first'])
+  })
+
   test('the bias of a sum of layers is trained before a gate', () => {
     const model = modelWith({ v: normal(8, 6), w: normal(8, 6), bias: normal(6) }, [
       ['MatMul', ['x', 'v'], 'first'],

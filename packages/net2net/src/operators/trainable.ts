@@ -11,7 +11,7 @@
  *   (`Operator.parameters`), and so is what they are computed from.
  * - In a file without any mark, a constant that is added to values of the network, multiplies them or
  *   stands among them (`Operator.operand`) is a parameter if it looks like a bias, a scale or a
- *   table of positions: not a mask, not a scalar, not a table of sines, not applied to the
+ *   table of positions: not a mask, not a scalar (but for a bias with an axis, of a layer with one unit), not a table of sines, not applied to the
  *   model's input itself (which is how inputs are standardized), not under a name that an
  *   exporter invented, but for the scale and the shift behind a normalization that has none of its own.
  *   So is a state that a recurrence begins with, if its numbers differ.
@@ -121,7 +121,9 @@ export function trainableConstants(model: Model): TrainableConstants {
       )
     }
     if (isState && isUniform(tensor)) return !isInvented && sameNumbers
-    if (isState || looksTrained(use!, tensor)) return !isInvented || use?.isAffine || invented
+    const isBias = use?.isOfOneUnit && isSingle && tensor.dims.length > 0
+    if (isState || isBias || looksTrained(use!, tensor))
+      return !isInvented || use?.isAffine || invented
     if (isTable(tensor)) return isInvented ? invented : 'it may be a table or a fixed constant'
     return !isInvented && isStored(name) && isSingle && singleNumber
   }

@@ -14,6 +14,8 @@ export interface OperandUse {
   readonly rank: number | undefined
   /** Is it the scale or the shift of a normalization that has none of its own? */
   readonly isAffine: boolean
+  /** Is it added to what a layer computes with a single unit? */
+  readonly isOfOneUnit: boolean
 }
 
 /** What a node reads. */
@@ -166,13 +168,27 @@ export class UsesOfConstants {
       !met.every((name) => this.#ofLayers.has(name))
     const rank = isBiasOfScores ? undefined : this.#infos.get(signal)?.shape?.length
     const isAffine = met.length === 1 && this.#plain.has(signal)
+    const isOfOneUnit = kind === 'bias' && met.length === 1 && this.#isOfOneUnit(signal)
     for (const name of node.inputs.filter((input) => this.#fixed.has(input)))
       for (const source of this.#sources(name, isMoved)) {
-        if (!this.operands.has(source)) this.operands.set(source, { kind, rank, isAffine })
+        if (!this.operands.has(source))
+          this.operands.set(source, { kind, rank, isAffine, isOfOneUnit })
         if (kind !== 'bias' || !this.#inPlace.has(source)) continue
         this.own.add(source)
         this.lookedUp.add(source)
       }
+  }
+
+  /** Is it a product with a matrix of one column? */
+  #isOfOneUnit(name: string): boolean {
+    const node = this.#producers.get(name)
+    const parameters =
+      node && operatorOf(node)?.growth?.layer && operatorOf(node)?.training?.parameters
+    const isColumn = (dims: ValueInfo['shape']) => dims?.length === 2 && dims[1] === 1
+    return (
+      this.#infos.get(name)?.shape?.at(-1) === 1 &&
+      (parameters ?? []).some((i) => isColumn(this.#infos.get(node!.inputs[i] ?? '')?.shape))
+    )
   }
 
   #followLayers(node: Node, { met, weights }: Reading): void {

@@ -454,7 +454,7 @@ export const generate = checked(
 )
 
 /**
- * The name of the loss that one of the model's outputs was trained with (default: the first), as far as the model tells.
+ * The name of the loss that one of the model's outputs was trained with (default: the first of floating-point numbers), as far as the model tells.
  * See run/probabilities.ts.
  */
 export const storedLoss = checked('storedLoss', storedLossOf, {

@@ -2,8 +2,9 @@
 import { createReadStream } from 'node:fs'
 import { inputError, mustBeOneOf, usageError } from '../../errors.ts'
 import { fileProblem } from '../../files/read-whole.ts'
-import type { Model } from '../../model/model.ts'
+import type { Model, Shape } from '../../model/model.ts'
 import { type Preparation, preparationOf, type TextPreparation } from '../../model/preparation.ts'
+import { mainOutput } from '../../model/tensor-outputs.ts'
 import { dtypes } from '../../tensor/dtype.ts'
 import { allocate, Tensor } from '../../tensor/tensor.ts'
 import { fillRows } from '../dataset.ts'
@@ -40,7 +41,7 @@ export async function loadText(
   const input = onlyInput(model, path)
   const known = preparationOf(model)
   const { preparation, ids, width } = await textIds(path, known, options)
-  const predicts = outputRank(model) === 2 ? 'last' : 'each'
+  const predicts = outputShape(model)?.length === 2 ? 'last' : 'each'
   const dtype = dtypes[input.dtype].kind === 'integer' ? input.dtype : 'float32'
   mustKnowAll(preparation, model, path)
   if (width !== undefined) return idRows(ids, width, { predicts, dtype, preparation })
@@ -148,15 +149,15 @@ export function onlyInput(model: Model, source: string): ModelInput {
   throw inputError(`${source} is text, but the model takes several inputs.`, { where: source })
 }
 
-const outputRank = ({ graph: { outputs } }: Model): number | undefined => {
-  const type = outputs[0]?.type
-  return type?.kind === 'tensor' ? type.shape?.length : undefined
+const outputShape = (model: Model): Shape | undefined => {
+  const main = mainOutput(model)
+  const type = model.graph.outputs.find(({ name }) => name === main)?.type
+  return type?.kind === 'tensor' ? type.shape : undefined
 }
 
 /** What the model tells apart must be all that occurs. */
-function mustKnowAll({ vocabulary }: TextPreparation, { graph }: Model, path: string): void {
-  const type = graph.outputs[0]?.type
-  const classes = type?.kind === 'tensor' ? type.shape?.at(-1) : undefined
+function mustKnowAll({ vocabulary }: TextPreparation, model: Model, path: string): void {
+  const classes = outputShape(model)?.at(-1)
   if (!vocabulary || typeof classes !== 'number' || vocabulary.length <= classes) return
   throw inputError(
     `${path} has ${vocabulary.length} different characters, but the model tells ${classes} apart.`,

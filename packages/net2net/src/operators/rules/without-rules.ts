@@ -48,10 +48,34 @@ const drawn: InferRule = (context) => {
   return [{ dtype, shape }]
 }
 
+/** Numbers for as many: float32, unless they keep their type. https://onnx.ai/onnx/operators/index_ml.html */
+const ofNumbers: InferRule = (context) => {
+  const isKept = ['Imputer', 'Binarizer'].includes(context.node.opType)
+  return [{ dtype: isKept ? context.dtype(0) : 'float32', shape: context.shape(0) }]
+}
+
+/** A new last axis has an entry for each category. */
+const oneHot: InferRule = ({ node: { attributes }, shape }) => {
+  const categories = attributes.get('cats_int64s') ?? attributes.get('cats_strings')
+  const dims = shape(0)
+  const isKnown = categories?.type === 'ints' || categories?.type === 'strings'
+  return [
+    { dtype: 'float32', shape: dims && isKnown ? [...dims, categories.value.length] : undefined },
+  ]
+}
+
+/** Columns of all inputs, one after the other. */
+const sideBySide: InferRule = (context) => {
+  const widths = intsAttribute(context.node, 'inputdimensions')
+  const width = widths?.reduce((sum, each) => sum + each, 0) ?? null
+  return [{ dtype: 'float32', shape: [context.shape(0)?.[0] ?? null, width] }]
+}
+
 const QUANTIZED =
   'works on quantized values, for which there is no rule: grow the network from before the quantization'
 const SEQUENCES = 'works on sequences or optional values, for which there is no rule yet'
 const RANDOM = 'draws random numbers for each element, which copies of a unit would not share'
+const FEATURES = 'prepares features for a network, for which there is no rule'
 const DETECTION = 'selects boxes, for which there is no rule'
 
 export const withoutRules: readonly Operator[] = [
@@ -86,6 +110,9 @@ export const withoutRules: readonly Operator[] = [
     ],
     SEQUENCES,
   ),
+  ...without(['Scaler', 'Normalizer', 'Imputer', 'Binarizer'], FEATURES, ofNumbers, 'ai.onnx.ml'),
+  ...without(['OneHotEncoder'], FEATURES, oneHot, 'ai.onnx.ml'),
+  ...without(['FeatureVectorizer'], FEATURES, sideBySide, 'ai.onnx.ml'),
   ...withoutGradient(without(['NonMaxSuppression'], DETECTION, boxes)),
   ...withoutGradient([
     ...without(['RandomNormal', 'RandomUniform'], RANDOM, drawn),

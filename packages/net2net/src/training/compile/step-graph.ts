@@ -64,7 +64,7 @@ export interface StepOptions extends GroupOptions {
   readonly watch?: boolean | undefined
   /** Scale the gradients so that their common norm is at most this. */
   readonly clipNorm?: number | undefined
-  /** Which of the model's outputs the loss is of. Default: the first. */
+  /** Which of the model's outputs the loss is of. Default: the first of floating-point numbers. */
   readonly output?: string | undefined
   /**
    * The shape of a batch's targets, [batch, …], where it is known: it tells the loss which axis of the

@@ -2,6 +2,7 @@
 import type { Batch, SampleSet } from '../../data/samples.ts'
 import { inputError, usageError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
+import { mainOutput } from '../../model/tensor-outputs.ts'
 import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
 import { elementCount, float32, type Tensor } from '../../tensor/tensor.ts'
 import { predict } from './predict.ts'
@@ -10,7 +11,7 @@ import { around, floats, outputKind } from './probabilities.ts'
 export interface DistillOptions {
   readonly runtime: Runtime
   readonly session?: SessionOptions | undefined
-  /** Which of the teacher's outputs is learned from. Default: the first. */
+  /** Which of the teacher's outputs is learned from. Default: the first of floating-point numbers. */
   readonly output?: string | undefined
   /** The axis of the classes in the teacher's output. Default: as `predict` finds it. */
   readonly axis?: number | undefined
@@ -23,7 +24,7 @@ export interface DistillOptions {
  * @throws while iterating: input where the teacher does not take the samples, or does not know a label
  */
 export function distilled(samples: SampleSet, teacher: Model, options: DistillOptions): SampleSet {
-  const output = options.output ?? teacher.graph.outputs[0]?.name
+  const output = options.output ?? mainOutput(teacher)
   if (output === undefined) throw usageError('The teacher has no output to learn from.')
   const { length, classes, columns, preparation, weights } = samples
   async function* batches(

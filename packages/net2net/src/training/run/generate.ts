@@ -5,6 +5,7 @@ import { type Units, unitsOf } from '../../data/text/units.ts'
 import { usageError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
 import { preparationOf } from '../../model/preparation.ts'
+import { mainOutput } from '../../model/tensor-outputs.ts'
 import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
 import { dtypes } from '../../tensor/dtype.ts'
 import { type RandomStream, randomStream } from '../../tensor/random.ts'
@@ -68,7 +69,8 @@ export async function* generate(
   const random = randomStream(seed, 'generate')
   const decoder = decoderOf(units, preparation.units)
   const asked = { runtime, session, signal, activation: 'softmax', batchSize: 1 } as const
-  const outputs = model.graph.outputs.slice(0, 1).map(({ name }) => name)
+  const output = mainOutput(model)
+  const outputs = output === undefined ? [] : [output]
   for await (const batch of predict(model, inputs(), { ...asked, outputs })) {
     const { probabilities } = Object.values(batch.outputs)[0]!
     const { dims = [], data = new Float32Array() } = probabilities ?? {}

@@ -8,6 +8,7 @@ import { mustBeOneOf, Net2NetError, usageError } from '../../errors.ts'
 import { type Model, requiredInputs } from '../../model/model.ts'
 import type { Activation } from '../../model/output-meaning.ts'
 import { preparationOf } from '../../model/preparation.ts'
+import { mainOutput, withTensorOutputs } from '../../model/tensor-outputs.ts'
 import { encodeModel } from '../../onnx/encode.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
@@ -76,9 +77,11 @@ export async function* predict(
     throw usageError(`batchSize must be a whole number from 1 on, not ${batchSize}.`)
   if (options.activation !== undefined)
     mustBeOneOf('activation', options.activation, ['softmax', 'sigmoid', 'none'])
-  const served = inAnyBatch(inFloat32(forServing(model)).model)
+  const served = inAnyBatch(inFloat32(forServing(withTensorOutputs(model))).model)
   const wanted = outputsOf(served, options.outputs)
-  const kinds = wanted.map((name, i) => outputKind(model, name, i === 0 ? options : {}))
+  const main = mainOutput(model)
+  const asked = wanted.find((name) => name === main) ?? wanted[0]
+  const kinds = wanted.map((name) => outputKind(model, name, name === asked ? options : {}))
   const inputs = requiredInputs(served.graph)
   const fixed = fixedBatch(served)
   const size = fixed ?? samplesPerRun(served, batchSize, options)

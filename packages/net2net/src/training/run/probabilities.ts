@@ -3,6 +3,7 @@ import { usageError } from '../../errors.ts'
 import { classesOf } from '../../model/classes.ts'
 import type { Model } from '../../model/model.ts'
 import { type Activation, outputMeanings } from '../../model/output-meaning.ts'
+import { mainOutput } from '../../model/tensor-outputs.ts'
 import { computingNode } from '../../operators/shared-constants.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { isFloat } from '../../tensor/dtype.ts'
@@ -56,9 +57,9 @@ export function outputKind(
   const meaning = meanings.get(output)
   const node = computingNode(model.graph, output)
   const link = node && operatorOf(node)?.training?.link
-  const isFirst = model.graph.outputs[0]?.name === output
+  const isMain = mainOutput(model) === output
   const names =
-    meaning?.activation || (isFirst && meanings.size === 0) ? classesOf(model) : undefined
+    meaning?.activation || (isMain && meanings.size === 0) ? classesOf(model) : undefined
   const activation =
     asked.activation ??
     (meaning ? (meaning.activation ?? 'none') : (link?.kind ?? (names ? 'softmax' : 'none')))
@@ -76,10 +77,10 @@ export function outputKind(
  * The name of the loss that an output was trained with, where training stored it and it is known by name; else the
  * one that goes with the softmax or sigmoid behind the output, or with names of classes.
  *
- * @param output default: the first
+ * @param output default: the first of floating-point numbers
  */
 export function storedLoss(model: Model, output?: string): LossName | undefined {
-  const name = output ?? model.graph.outputs[0]?.name
+  const name = output ?? mainOutput(model)
   if (name === undefined) return undefined
   const stored = outputMeanings(model).get(name)?.loss
   const { activation } = outputKind(model, name)
