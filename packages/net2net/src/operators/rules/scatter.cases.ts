@@ -1,5 +1,5 @@
 /** Test cases of ScatterElements, ScatterND and Scatter. */
-import { grows, refuses } from '../../../testing/bench.ts'
+import { BATCH, grows, refuses, WIDTH } from '../../../testing/bench.ts'
 import { type Draw, type DrawnNode, type OperatorCases, vaguely } from '../../../testing/cases.ts'
 import { anyOf, anyShape, between, randomAxis, randomIndices } from '../../../testing/draws.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
@@ -78,10 +78,37 @@ const scatterND: Draw = (random) => {
   }
 }
 
+/** Sums of three rows of `grown` at the ends of edges, as graph neural networks have them: the indices are repeated for each unit. */
+const overEdges = (reduction: Reduction) =>
+  grows(`of rows that edges bring (${reduction})`, (b) => {
+    const source = b.op('Gather', [b.dense(), b.ints(1, 0, 1)], { axis: 0 })
+    const ends = b.op('Expand', [b.constant(int64([0, 0, 1], [3, 1])), b.ints(3, WIDTH)])
+    const zeros = b.op('ConstantOfShape', [b.ints(BATCH, WIDTH)])
+    const start = reduction === 'mul' ? b.op('Add', [zeros, b.number(1)]) : zeros
+    return b.read(b.op('ScatterElements', [start, ends, source], { axis: 0, reduction }), 1)
+  })
+
 export const cases: OperatorCases = {
   ScatterElements: {
     gradient: vaguely((random) => scatterElements(random, someReduction(random))),
     growth: [
+      ...reductions.map(overEdges),
+      grows('along rows with indices of their own', (b) => {
+        const indices = b.constant(int64([0, 1, 1, 0, 1, 0, 0, 1], [BATCH, WIDTH]))
+        const sum = b.op('ScatterElements', [b.dense(), indices, b.dense('other')], {
+          axis: 0,
+          reduction: 'add',
+        })
+        return b.read(sum, 1)
+      }),
+      refuses('where fewer units are written than there are', /by index/, (b) =>
+        b.read(
+          b.op('ScatterElements', [b.dense(), b.constant(int64([0, 1], [1, 2])), b.weight(1, 2)], {
+            axis: 0,
+          }),
+          1,
+        ),
+      ),
       refuses('of units', /by index/, (b) =>
         b.read(
           b.op('ScatterElements', [b.dense(), b.constant(int64([1, 2], [2, 1])), b.weight(2, 1)], {

@@ -3,7 +3,8 @@
  * https://onnx.ai/onnx/operators/onnx__ScatterElements.html, onnx__ScatterND.html
  *
  * Growth: axes that are addressed by index are fixed; the axes behind the index of ScatterND are
- * the same in x and the updates.
+ * the same in x and the updates. ScatterElements goes along its other axes in step, where all three tensors have the same size: the sums over
+ * the edges of graphs are of this kind, with indices that are repeated for each unit.
  *
  * Gradients without reduction: g for x, with zeros where it was overwritten; for the updates, g
  * read at the indices (which must not repeat: the standard leaves open which update wins). With
@@ -31,6 +32,7 @@ import {
   type Reduction,
   zerosLike,
 } from '../helpers/scatter-back.ts'
+import { axisPosition } from '../helpers/shapes.ts'
 
 const infer: InferRule = (context) => [{ dtype: context.dtype(0), shape: context.shape(0) }]
 
@@ -115,8 +117,22 @@ const gradient: GradientRule = (context) => {
 }
 
 const byElement: AxesRule = (context) => {
-  for (const i of [0, 1, 2]) fixAll(context, context.axes(i), BY_INDEX)
-  return [{ axes: context.axes(0) }]
+  const [data, indices, updates] = [0, 1, 2].map((i) => context.axes(i))
+  const axis = axisPosition(intAttribute(context.node, 'axis', 0), data!.length)
+  const isAlike = (k: number) => {
+    const [size, ...others] = [0, 1, 2].map((i) => context.shape(i)?.[k] ?? null)
+    return k !== axis && size !== null && others.every((other) => other === size)
+  }
+  return [
+    {
+      axes: data!.map((own, k) => {
+        const all = [own, indices![k]!, updates![k]!]
+        if (isAlike(k)) return all.reduce((a, b) => context.unify(a, b))
+        fixAll(context, all, BY_INDEX)
+        return own
+      }),
+    },
+  ]
 }
 
 const withoutRace: TrainingRule = (context) => {
