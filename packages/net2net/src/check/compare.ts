@@ -3,7 +3,7 @@ import { defaultRuntime } from '#runtime'
 import { Net2NetError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import { withOutputNameOf } from '../model/output-names.ts'
-import { collections, withTensorOutputs } from '../model/tensor-outputs.ts'
+import { withTensorOutputs, wrappings } from '../model/tensor-outputs.ts'
 import { encodeWhenReady } from '../onnx/encode.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import {
@@ -48,7 +48,7 @@ export async function compare(
   // ONNX Runtime loads many broken files: our own reader refuses them first, by name and field.
   const [first, given] = [await modelOf(a), await modelOf(b)]
   const second = withOutputNameOf(first, given)
-  mustCollectAlike(first, second)
+  mustWrapAlike(first, second)
   const models = [withTensorOutputs(first), withTensorOutputs(second)] as const
   const parts = keptParts(...models)
   if (parts)
@@ -67,13 +67,13 @@ export async function compare(
   return compareModels(runtime, files, models, wholeUpTo, others)
 }
 
-/** @throws difference where outputs that are no tensors hold them in different ways */
-function mustCollectAlike(a: Model, b: Model): void {
-  const [first, second] = [collections(a), collections(b)]
+/** @throws difference where outputs that are no tensors of numbers are made in different ways */
+function mustWrapAlike(a: Model, b: Model): void {
+  const [first, second] = [wrappings(a), wrappings(b)]
   if (`${first}` !== `${second}`)
     throw new Net2NetError(
       'difference',
-      'The models cannot compute the same: their outputs that are no tensors are made in different ways.',
+      'The models cannot compute the same: their outputs that are no tensors of numbers are made in different ways.',
     )
 }
 

@@ -1,56 +1,88 @@
-/** What a model gives, as tensors: maps of classes and lists of tensors are what they are made of. */
+/** What a model gives, as tensors of numbers: maps of classes, lists of tensors and strings are what they are made of. */
 import { type DType, isFloat } from '../tensor/dtype.ts'
 import { tensorDeclaration } from './builder.ts'
-import type { Graph, Model, Node, ValueDeclaration } from './model.ts'
+import type { Graph, Initializer, Model, Node, ValueDeclaration } from './model.ts'
 
-/** Operators whose outputs are no tensors but hold those that they take, in full; and the type of these, where it is known. */
-const collecting: ReadonlyMap<string, DType | undefined> = new Map([
+/** Operators that put tensors of numbers into something else, in full; and the type of these, where it is known. */
+const wrapping: ReadonlyMap<string, DType | undefined> = new Map<string, DType | undefined>([
   ['ai.onnx.ml:ZipMap', 'float32'],
+  ['ai.onnx.ml:ArrayFeatureExtractor', 'int64'],
+  ['ai.onnx.ml:LabelEncoder', undefined],
   [':SequenceConstruct', undefined],
   [':SplitToSequence', undefined],
+  [':Gather', undefined],
+  [':Cast', undefined],
 ])
+
+/** Operators that move what their first input holds. */
+const moving: ReadonlySet<string> = new Set(
+  ['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'].map((name) => `:${name}`),
+)
 
 const kindOf = ({ domain, opType }: Node): string => `${domain}:${opType}`
 
-const isTensor = ({ type }: ValueDeclaration): boolean => type.kind === 'tensor'
+const isOfNumbers = ({ type }: ValueDeclaration): boolean =>
+  type.kind === 'tensor' && type.dtype !== 'string'
 
-/** The node that makes an output which is no tensor; undefined where it is one, or is made in another way. */
-function collectorOf({ nodes }: Graph, output: ValueDeclaration): Node | undefined {
-  if (isTensor(output)) return undefined
-  const node = nodes.find(({ outputs }) => outputs.includes(output.name))
-  return node && collecting.has(kindOf(node)) ? node : undefined
+const isOfStrings = ({ tensor }: Initializer): boolean => tensor.dtype === 'string'
+
+/** The nodes that make an output which is no tensor of numbers of such tensors, the last one first; none where it is one, or is made in another way. */
+function wrappersOf(graph: Graph, output: ValueDeclaration): readonly Node[] {
+  if (isOfNumbers(output)) return []
+  const found: Node[] = []
+  let name = output.name
+  for (;;) {
+    const node = graph.nodes.find(({ outputs }) => outputs.includes(name))
+    if (!node) return []
+    found.push(node)
+    if (wrapping.has(kindOf(node))) return found
+    if (!moving.has(kindOf(node))) return []
+    name = node.inputs[0]!
+  }
 }
 
 /**
- * The model with the tensors that its outputs are made of in the place of outputs that are no tensors (the map of probabilities of
- * scikit-learn's classifiers), which runtimes of JavaScript cannot give; the model itself where there are none.
+ * The model with the tensors that its outputs are made of in the place of outputs that are no tensors of numbers (the labels and the map of
+ * probabilities of scikit-learn's classifiers), which programs in JavaScript do not get; the model itself where there are none.
  */
 export function withTensorOutputs(model: Model): Model {
   const { graph } = model
-  if (graph.outputs.every((output) => collectorOf(graph, output) === undefined)) return model
+  if (graph.outputs.every((output) => wrappersOf(graph, output).length === 0)) return model
   const outputs = new Map<string, ValueDeclaration>()
   for (const output of graph.outputs) {
-    const node = collectorOf(graph, output)
-    if (!node) outputs.set(output.name, output)
-    for (const name of node?.inputs ?? [])
-      if (!graph.initializers.has(name) && !outputs.has(name))
-        outputs.set(name, declarationOf(graph, name, node!))
+    const node = wrappersOf(graph, output).at(-1)
+    const names = node ? node.inputs.filter((name) => isGiven(graph, name)) : [output.name]
+    for (const name of names)
+      if (!outputs.has(name)) outputs.set(name, declarationOf(graph, name, node))
   }
   return { ...model, graph: { ...graph, outputs: [...outputs.values()] } }
 }
 
-/** What holds the tensors of such outputs, for each: two models give the same only where this is the same, too. */
-export const collections = ({ graph }: Model): readonly string[] =>
+/** Can it be given: a value that is there and holds no strings? */
+function isGiven({ initializers }: Graph, name: string): boolean {
+  const initializer = initializers.get(name)
+  return name !== '' && !(initializer && isOfStrings(initializer))
+}
+
+/** How such outputs are made, for each: two models give the same only where this is the same, too. */
+export const wrappings = ({ graph }: Model): readonly string[] =>
   graph.outputs.flatMap((output) => {
-    const node = collectorOf(graph, output)
-    if (!node) return []
-    const parts = [output.name, node.opType, node.inputs, [...node.attributes]]
-    return [JSON.stringify(parts, (_, value) => (typeof value === 'bigint' ? `${value}` : value))]
+    const nodes = wrappersOf(graph, output)
+    if (nodes.length === 0) return []
+    const parts = nodes.map((node) => [kindOf(node), node.inputs, [...node.attributes]])
+    const strings = nodes
+      .flatMap(({ inputs }) => inputs)
+      .map((name) => graph.initializers.get(name)?.tensor.strings?.map(textOf))
+    return [JSON.stringify([output.name, parts, strings], asPlain)]
   })
 
-function declarationOf(graph: Graph, name: string, node: Node): ValueDeclaration {
+const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+
+const asPlain = (_: string, value: unknown) => (typeof value === 'bigint' ? `${value}` : value)
+
+function declarationOf(graph: Graph, name: string, node: Node | undefined): ValueDeclaration {
   const declared = [...graph.outputs, ...graph.values].find((value) => value.name === name)
-  return declared ?? tensorDeclaration(name, collecting.get(kindOf(node)), undefined)
+  return declared ?? tensorDeclaration(name, node && wrapping.get(kindOf(node)), undefined)
 }
 
 /**
@@ -59,7 +91,7 @@ function declarationOf(graph: Graph, name: string, node: Node): ValueDeclaration
  */
 export function mainOutput(model: Model): string | undefined {
   const { outputs } = withTensorOutputs(model).graph
-  const isOfNumbers = ({ type }: ValueDeclaration) =>
+  const isOfFloats = ({ type }: ValueDeclaration) =>
     type.kind === 'tensor' && type.dtype !== undefined && isFloat(type.dtype)
-  return (outputs.find(isOfNumbers) ?? outputs[0])?.name
+  return (outputs.find(isOfFloats) ?? outputs[0])?.name
 }

@@ -38,7 +38,7 @@ function irises(count: number): ArrayDataset {
 }
 
 describe('networks of scikit-learn', () => {
-  test.each(['classifier', 'regressor'])('grow: a %s', async (name) => {
+  test.each(['classifier', 'names', 'regressor'])('grow: %s', async (name) => {
     const model = await open(name)
     const { layers } = inspect(model)
     expect(layers.map(({ widen, deepen }) => [widen === true, deepen])).toEqual([
@@ -51,7 +51,7 @@ describe('networks of scikit-learn', () => {
     expect((await compare(model, mistaken(deeper, 'coefficient1'))).equal).toBe(false)
   })
 
-  test('are told apart by the names of their classes as well', async () => {
+  test('are told apart by what their classes are called as well', async () => {
     const model = await open('classifier')
     const nodes = model.graph.nodes.map((node) => {
       if (node.opType !== 'ZipMap') return node
@@ -60,6 +60,17 @@ describe('networks of scikit-learn', () => {
     })
     const renamed = { ...model, graph: { ...model.graph, nodes } }
     await expect(compare(model, renamed)).rejects.toMatchObject({ kind: 'difference' })
+
+    const named = await open('names')
+    const initializers = new Map(
+      [...named.graph.initializers].map(([name, initializer]) => {
+        const { tensor } = initializer
+        const strings = tensor.strings && [...tensor.strings].reverse()
+        return [name, strings ? { tensor: { ...tensor, strings } } : initializer] as const
+      }),
+    )
+    const reversed = { ...named, graph: { ...named.graph, initializers } }
+    await expect(compare(named, reversed)).rejects.toMatchObject({ kind: 'difference' })
   })
 
   test('are trained for their probabilities, which come after the labels', async () => {
@@ -94,7 +105,7 @@ describe('networks of scikit-learn', () => {
   })
 
   test('have all their coefficients and intercepts trained, also that of a single unit', async () => {
-    for (const name of ['classifier', 'regressor'])
+    for (const name of ['classifier', 'names', 'regressor'])
       expect([...trainableConstants(await open(name)).parameters].sort()).toEqual([
         'coefficient',
         'coefficient1',

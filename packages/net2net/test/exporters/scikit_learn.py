@@ -1,4 +1,4 @@
-"""Writes the files in scikit-learn/: a classifier behind a scaler, and a regressor, as skl2onnx exports them.
+"""Writes the files in scikit-learn/: classifiers (behind a scaler; of names) and a regressor, as skl2onnx exports them.
 
 Made with scikit-learn 1.9.1 and skl2onnx 1.20.0: python scikit_learn.py FOLDER
 """
@@ -15,11 +15,14 @@ from sklearn.preprocessing import StandardScaler
 folder = Path(sys.argv[1])
 
 
-def export(name, model, load):
+def export(name, model, load, classes=None, **options):
     x, y = load(return_X_y=True)
     x = x.astype(np.float32)
-    (folder / f"{name}.onnx").write_bytes(to_onnx(model.fit(x, y), x[:1]).SerializeToString())
+    model.fit(x, y if classes is None else classes[y])
+    (folder / f"{name}.onnx").write_bytes(to_onnx(model, x[:1], **options).SerializeToString())
 
 
 export("classifier", make_pipeline(StandardScaler(), MLPClassifier((8,), max_iter=50, random_state=0)), load_iris)
 export("regressor", MLPRegressor(hidden_layer_sizes=(6,), max_iter=50, random_state=0), load_diabetes)
+names = np.array(["setosa", "versicolor", "virginica"])
+export("names", MLPClassifier((8,), max_iter=50, random_state=0), load_iris, names, options={"zipmap": False})

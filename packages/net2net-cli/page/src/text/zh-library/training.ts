@@ -14,8 +14,8 @@ export const training: Readonly<Record<string, string>> = {
     '两个模型不可能计算相同的东西：一个的输入是 {0}，另一个的是 {1}。',
   'The models cannot compute the same: the outputs of one are {0}, those of the other {1}.':
     '两个模型不可能计算相同的东西：一个的输出是 {0}，另一个的是 {1}。',
-  'The models cannot compute the same: their outputs that are no tensors are made in different ways.':
-    '两个模型不可能计算相同的东西：它们的非张量输出的构成方式不同。',
+  'The models cannot compute the same: their outputs that are no tensors of numbers are made in different ways.':
+    '两个模型不可能计算相同的东西：它们不是数值张量的输出，构成方式不同。',
   'The models cannot compute the same: input "{0}" is {1} in one and {2} in the other.':
     '两个模型不可能计算相同的东西：输入“{0}”在一个里是 {1}，在另一个里是 {2}。',
   'Input {0} is not a tensor of numbers: give inputs of your own.':
