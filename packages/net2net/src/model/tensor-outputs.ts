@@ -7,10 +7,10 @@ import type { Graph, Initializer, Model, Node, ValueDeclaration } from './model.
 const wrapping: ReadonlyMap<string, DType | undefined> = new Map<string, DType | undefined>([
   ['ai.onnx.ml:ZipMap', 'float32'],
   ['ai.onnx.ml:ArrayFeatureExtractor', 'int64'],
-  ['ai.onnx.ml:LabelEncoder', undefined],
+  ['ai.onnx.ml:LabelEncoder', 'int64'],
   [':SequenceConstruct', undefined],
   [':SplitToSequence', undefined],
-  [':Gather', undefined],
+  [':Gather', 'int64'],
   [':Cast', undefined],
 ])
 
@@ -92,6 +92,6 @@ function declarationOf(graph: Graph, name: string, node: Node | undefined): Valu
 export function mainOutput(model: Model): string | undefined {
   const { outputs } = withTensorOutputs(model).graph
   const isOfFloats = ({ type }: ValueDeclaration) =>
-    type.kind === 'tensor' && type.dtype !== undefined && isFloat(type.dtype)
+    type.kind === 'tensor' && (type.dtype === undefined || isFloat(type.dtype))
   return (outputs.find(isOfFloats) ?? outputs[0])?.name
 }
