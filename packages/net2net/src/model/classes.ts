@@ -1,17 +1,19 @@
 /**
  * The names of the classes that a model tells apart, in the order of its outputs: kept in the
- * file's own metadata (ModelProto.metadata_props), so that they survive growth and other tools.
+ * file's own metadata (ModelProto.metadata_props), so that they survive growth and other tools; or those that the graph itself
+ * gives, as classifiers of scikit-learn do.
  */
 import { inputError } from '../errors.ts'
 import type { Model } from './model.ts'
+import { labelsOf } from './tensor-outputs.ts'
 
 /** The metadata key: a JSON list of strings. */
 export const CLASSES_KEY = 'net2net.classes'
 
 /** The model's class names; undefined where it has none, or where they are not a list of strings. */
-export function classesOf({ metadata }: Model): readonly string[] | undefined {
+export function classesOf({ graph, metadata }: Model): readonly string[] | undefined {
   const text = metadata.get(CLASSES_KEY)
-  if (text === undefined) return undefined
+  if (text === undefined) return labelsOf(graph)
   try {
     const value: unknown = JSON.parse(text)
     const isList = Array.isArray(value) && value.length > 0
@@ -43,7 +45,9 @@ export function mustHaveClassesOf(
   throw inputError(
     `${data} have the classes ${shown(classes)}, but the model tells ${shown(own)} apart.`,
     {
-      hint: `A class is known by its place: give data with the model's classes, or remove the entry ${CLASSES_KEY} from the model's metadata to train it for others.`,
+      hint: model.metadata.has(CLASSES_KEY)
+        ? `A class is known by its place: give data with the model's classes, or remove the entry ${CLASSES_KEY} from the model's metadata to train it for others.`
+        : "A class is known by its place: give data with the model's classes.",
     },
   )
 }

@@ -1,6 +1,5 @@
 /** What a model gives, as tensors of numbers: maps of classes, lists of tensors and strings are what they are made of. */
 import { type DType, isFloat } from '../tensor/dtype.ts'
-import { tensorDeclaration } from './builder.ts'
 import type { Graph, Initializer, Model, Node, ValueDeclaration } from './model.ts'
 
 /** Operators that put tensors of numbers into something else, in full; and the type of these, where it is known. */
@@ -76,13 +75,26 @@ export const wrappings = ({ graph }: Model): readonly string[] =>
     return [JSON.stringify([output.name, parts, strings], asPlain)]
   })
 
+/** The strings that an output picks by the number of a class, in their order; undefined where none does. */
+export function labelsOf(graph: Graph): readonly string[] | undefined {
+  for (const output of graph.outputs) {
+    const tables = wrappersOf(graph, output).flatMap(({ inputs }) => inputs)
+    for (const name of tables) {
+      const labels = graph.initializers.get(name)?.tensor.strings?.map(textOf)
+      if (labels) return labels
+    }
+  }
+  return undefined
+}
+
 const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
 const asPlain = (_: string, value: unknown) => (typeof value === 'bigint' ? `${value}` : value)
 
 function declarationOf(graph: Graph, name: string, node: Node | undefined): ValueDeclaration {
   const declared = [...graph.outputs, ...graph.values].find((value) => value.name === name)
-  return declared ?? tensorDeclaration(name, node && wrapping.get(kindOf(node)), undefined)
+  const dtype = node && wrapping.get(kindOf(node))
+  return declared ?? { name, type: { kind: 'tensor', dtype, shape: undefined } }
 }
 
 /**

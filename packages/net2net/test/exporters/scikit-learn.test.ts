@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { compare } from '../../src/check/compare.ts'
 import { ArrayDataset } from '../../src/data/dataset.ts'
 import { applyPlan, inspect, planDeepen, planWiden } from '../../src/growth/index.ts'
+import { classesOf } from '../../src/model/classes.ts'
 import type { Model } from '../../src/model/model.ts'
 import { load } from '../../src/onnx/file.node.ts'
 import { trainableConstants } from '../../src/operators/trainable.ts'
@@ -102,6 +103,15 @@ describe('networks of scikit-learn', () => {
         expect(own.indexOf(Math.max(...own))).toBe(value)
       }
     }
+  })
+
+  test('call classes what their labels are', async () => {
+    const model = await open('names')
+    const names = ['setosa', 'versicolor', 'virginica']
+    expect(classesOf(model)).toEqual(names)
+    for await (const { outputs } of predict(model, irises(4), {}))
+      expect(outputs.probabilities!.classNames).toEqual(names)
+    expect(classesOf(await open('regressor'))).toBeUndefined()
   })
 
   test('have all their coefficients and intercepts trained, also that of a single unit', async () => {
