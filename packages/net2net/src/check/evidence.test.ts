@@ -31,6 +31,16 @@ const normal = (key: string, factor: number, ...dims: number[]) => {
   )
 }
 const number = (graph: GraphBuilder, value: number) => graph.constant(float32([], [value]))
+/** Adds products with matrices, named as the layers that they are. */
+const product =
+  (graph: GraphBuilder) =>
+  (name: string, from: string, rows: number, columns: number, deviation = 0.3) =>
+    graph.node(
+      'MatMul',
+      [from, graph.initializer(`${name}.w`, normal(name, deviation, rows, columns))],
+      {},
+      { name },
+    )
 
 /** 12 inputs, 10 hidden units, 6 outputs; `inner` is the activation, `hide` what follows. */
 function hidden(
@@ -405,13 +415,7 @@ describe('normalizations that are written out', () => {
   function stream(blocks: number): Model {
     const graph = new GraphBuilder()
     graph.input('x', 'float32', ['batch', 12])
-    const dense = (name: string, from: string, rows: number, columns: number) =>
-      graph.node(
-        'MatMul',
-        [from, graph.initializer(`${name}.w`, normal(name, 0.3, rows, columns))],
-        {},
-        { name },
-      )
+    const dense = product(graph)
     const axes = graph.initializer('axes', int64([-1]))
     const mean = (from: string) => graph.node('ReduceMean', [from, axes])
     let h = dense('in', 'x', 12, 16)
@@ -456,13 +460,7 @@ describe('what is multiplied by nearly nothing', () => {
   function scaledBranch(scale: number): Model {
     const graph = new GraphBuilder()
     graph.input('x', 'float32', ['batch', 12])
-    const dense = (name: string, from: string, rows: number, columns: number) =>
-      graph.node(
-        'MatMul',
-        [from, graph.initializer(`${name}.w`, normal(name, 0.3, rows, columns))],
-        {},
-        { name },
-      )
+    const dense = product(graph)
     const stream = dense('in', 'x', 12, 16)
     const branch = dense('up', graph.node('Relu', [dense('down', stream, 16, 10)]), 10, 16)
     const scales = graph.initializer('scale', normal('scale', scale, 16))
@@ -484,19 +482,13 @@ describe('what is multiplied by nearly nothing', () => {
   function attentive(size: number): Model {
     const graph = new GraphBuilder()
     graph.input('x', 'float32', ['batch', 6, 12])
-    const dense = (name: string, from: string, deviation: number, rows: number, columns: number) =>
-      graph.node(
-        'MatMul',
-        [from, graph.initializer(`${name}.w`, normal(name, deviation, rows, columns))],
-        {},
-        { name },
-      )
-    const stream = dense('in', 'x', 0.3, 12, 16)
+    const dense = product(graph)
+    const stream = dense('in', 'x', 12, 16)
     const one = graph.initializer('one', float32([16], new Float32Array(16).fill(1)))
     const normed = graph.node('LayerNormalization', [stream, one], { axis: -1 }, { name: 'norm' })
     const heads = graph.constant(int64([0, 6, 2, 8]))
     const [q, k, v] = ['q', 'k', 'v'].map((name) =>
-      graph.node('Reshape', [dense(name, normed, size, 16, 16), heads]),
+      graph.node('Reshape', [dense(name, normed, 16, 16, size), heads]),
     )
     const places = { perm: [0, 2, 1, 3] }
     const scores = graph.node('MatMul', [
@@ -509,8 +501,8 @@ describe('what is multiplied by nearly nothing', () => {
     ])
     const joined = graph.node('Transpose', [mixed], places)
     const flat = graph.node('Reshape', [joined, graph.constant(int64([0, 6, 16]))])
-    const sum = graph.node('Add', [stream, dense('o', flat, size, 16, 16)])
-    graph.node('Identity', [dense('out', sum, 0.3, 16, 4)], {}, { outputs: ['y'] })
+    const sum = graph.node('Add', [stream, dense('o', flat, 16, 16, size)])
+    graph.node('Identity', [dense('out', sum, 16, 4)], {}, { outputs: ['y'] })
     graph.output('y', 'float32', undefined)
     return graph.model()
   }
