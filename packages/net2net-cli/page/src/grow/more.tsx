@@ -25,7 +25,8 @@ const kinds: readonly Kind[] = [
     id: 'outputs',
     label: 'More classes or values of an output',
     names: 'Output',
-    usual: ({ outputs }) => outputs[0]?.name ?? '',
+    usual: ({ outputs }) =>
+      (outputs.find(({ dtype }) => dtype.startsWith('float')) ?? outputs[0])?.name ?? '',
     number: { label: 'How many more', usual: 5 },
     step: (name, by) => ({ extend: { outputs: { [name]: by } } }),
   },
