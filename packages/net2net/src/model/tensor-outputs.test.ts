@@ -45,6 +45,8 @@ describe('outputs that are no tensors of numbers', () => {
     )
     expect(namesOf(model)).toEqual(['x', 'i', 'p', 'y'])
     expect(wrappings(model)).toHaveLength(3)
+    const { nodes } = withTensorOutputs(model).graph
+    expect(nodes.map(({ opType }) => opType)).toEqual(['Softmax', 'ArgMax', 'Relu'])
   })
 
   test('stay where nothing is known of how they are made', () => {

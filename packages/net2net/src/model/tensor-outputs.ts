@@ -1,5 +1,6 @@
 /** What a model gives, as tensors of numbers: maps of classes, lists of tensors and strings are what they are made of. */
 import { type DType, isFloat } from '../tensor/dtype.ts'
+import { ancestors } from './links.ts'
 import type { Graph, Initializer, Model, Node, ValueDeclaration } from './model.ts'
 
 /** Operators that put tensors of numbers into something else, in full; and the type of these, where it is known. */
@@ -54,7 +55,8 @@ export function withTensorOutputs(model: Model): Model {
     for (const name of names)
       if (!outputs.has(name)) outputs.set(name, declarationOf(graph, name, node))
   }
-  return { ...model, graph: { ...graph, outputs: [...outputs.values()] } }
+  const nodes = ancestors(graph.nodes, [...outputs.keys()])
+  return { ...model, graph: { ...graph, nodes, outputs: [...outputs.values()] } }
 }
 
 /** Can it be given: a value that is there and holds no strings? */
