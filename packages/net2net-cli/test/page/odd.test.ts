@@ -54,6 +54,20 @@ describe.skipIf(noBrowser)('on the Grow tab', () => {
     await expect.poll(() => page.url()).toContain('widen=conv1=256')
   })
 
+  it('classifiers of scikit-learn are checked: with sizes that have no name, labels and maps', async () => {
+    for (const name of ['classifier', 'names']) {
+      const page = await site.open('tab=grow&model=sample:perceptron')
+      const file = new URL(
+        `../../../net2net/test/exporters/scikit-learn/${name}.onnx`,
+        import.meta.url,
+      )
+      await dropFile(page, '.grow', `${name}.onnx`, new Uint8Array(await readFile(file)))
+      await setWidth(page, 'MatMul', '12')
+      await same(page)
+      await page.context().close()
+    }
+  })
+
   it('all growth is taken back at once, and Back brings it again', async () => {
     const page = await site.open('tab=grow&model=sample:teacher&widen=nothing=9,conv1=80')
     await page.getByRole('alert').filter({ hasText: 'There is no layer "nothing"' }).waitFor()

@@ -287,9 +287,13 @@ function sessionValue(metadata: OrtApi.InferenceSession.ValueMetadata): SessionV
   return {
     name: metadata.name,
     dtype: metadata.type in dtypes ? (metadata.type as DType) : undefined,
-    shape: metadata.shape.map((dim): Dim => (dim === '' ? null : dim)),
+    shape: metadata.shape.map(dimOf),
   }
 }
+
+/** A size without a name is an empty name in Node, and −1 in a browser, read as an unsigned number. */
+const dimOf = (dim: number | string): Dim =>
+  dim === '' || dim === -1 || dim === 2 ** 32 - 1 ? null : dim
 
 function keepOnDevice({ keepOnDevice: kept, device }: SessionOptions): NativeOptions {
   if (kept === undefined || kept.length === 0 || device !== 'webgpu') return {}
