@@ -59,6 +59,15 @@ export function withTensorOutputs(model: Model): Model {
   return { ...model, graph: { ...graph, nodes, outputs: [...outputs.values()] } }
 }
 
+/** The tensor that an output is, or the one that it is made of; undefined where there is no such output, or where it is made of several. */
+export function tensorOfOutput({ graph }: Model, name: string): string | undefined {
+  const output = graph.outputs.find((each) => each.name === name)
+  const node = output && wrappersOf(graph, output).at(-1)
+  if (!node) return output?.name
+  const tensors = node.inputs.filter((input) => isGiven(graph, input))
+  return tensors.length === 1 ? tensors[0] : undefined
+}
+
 /** Can it be given: a value that is there and holds no strings? */
 function isGiven({ initializers }: Graph, name: string): boolean {
   const initializer = initializers.get(name)

@@ -86,6 +86,9 @@ describe('networks of scikit-learn', () => {
     })
     for await (const _ of training);
     const after = await evaluate(training.model, samples, { loss })
+    // By its own name, too: the map that it comes in.
+    const named = await evaluate(training.model, samples, { loss, output: 'output_probability' })
+    expect(named.loss).toBe(after.loss)
     expect(after.loss).toBeLessThan(before.loss / 2)
     expect(after.accuracy).toBeGreaterThan(0.8)
   })

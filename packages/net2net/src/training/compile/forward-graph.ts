@@ -8,7 +8,7 @@ import type { Graph, Model, Node, Shape } from '../../model/model.ts'
 import { opsetOf, requiredInputs } from '../../model/model.ts'
 import { describeNode } from '../../model/names.ts'
 import type { OutputMeaning } from '../../model/output-meaning.ts'
-import { mainOutput, withTensorOutputs } from '../../model/tensor-outputs.ts'
+import { mainOutput, tensorOfOutput } from '../../model/tensor-outputs.ts'
 import type {
   RunningAverage,
   TrainingContext,
@@ -371,11 +371,11 @@ function renamed(graph: Graph, names: ReadonlyMap<string, string>, only?: 'input
 }
 
 function outputOf(model: Model, wanted: string | undefined): string {
-  const names = withTensorOutputs(model).graph.outputs.map((output) => output.name)
   const main = mainOutput(model)
   if (main === undefined) throw refusedError('The model has no output to train for.')
   if (wanted === undefined) return main
-  if (!names.includes(wanted))
-    throw usageError(`The model has no output "${wanted}"; it has ${names.join(', ')}.`)
-  return wanted
+  const tensor = tensorOfOutput(model, wanted)
+  if (tensor !== undefined) return tensor
+  const names = model.graph.outputs.map((output) => output.name).join(', ')
+  throw usageError(`The model has no output "${wanted}"; it has ${names}.`)
 }

@@ -3,7 +3,7 @@ import { usageError } from '../../errors.ts'
 import { classesOf } from '../../model/classes.ts'
 import type { Model } from '../../model/model.ts'
 import { type Activation, outputMeanings } from '../../model/output-meaning.ts'
-import { mainOutput } from '../../model/tensor-outputs.ts'
+import { mainOutput, tensorOfOutput } from '../../model/tensor-outputs.ts'
 import { computingNode } from '../../operators/shared-constants.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { isFloat } from '../../tensor/dtype.ts'
@@ -80,7 +80,7 @@ export function outputKind(
  * @param output default: the first of floating-point numbers
  */
 export function storedLoss(model: Model, output?: string): LossName | undefined {
-  const name = output ?? mainOutput(model)
+  const name = output === undefined ? mainOutput(model) : tensorOfOutput(model, output)
   if (name === undefined) return undefined
   const stored = outputMeanings(model).get(name)?.loss
   const { activation } = outputKind(model, name)
