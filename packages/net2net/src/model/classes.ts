@@ -5,7 +5,7 @@
  */
 import { inputError } from '../errors.ts'
 import type { Model } from './model.ts'
-import { labelsOf } from './tensor-outputs.ts'
+import { labelsOf } from './wrapped-outputs.ts'
 
 /** The metadata key: a JSON list of strings. */
 export const CLASSES_KEY = 'net2net.classes'
@@ -44,11 +44,11 @@ export function mustHaveClassesOf(
   if (!own || !classes || isSame(own, classes)) return
   throw inputError(
     `${data} have the classes ${shown(classes)}, but the model tells ${shown(own)} apart.`,
-    {
-      hint: model.metadata.has(CLASSES_KEY)
-        ? `A class is known by its place: give data with the model's classes, or remove the entry ${CLASSES_KEY} from the model's metadata to train it for others.`
-        : "A class is known by its place: give data with the model's classes.",
-    },
+    model.metadata.has(CLASSES_KEY)
+      ? {
+          hint: `A class is known by its place: give data with the model's classes, or remove the entry ${CLASSES_KEY} from the model's metadata to train it for others.`,
+        }
+      : {},
   )
 }
 

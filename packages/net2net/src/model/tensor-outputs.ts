@@ -2,44 +2,17 @@
 import { type DType, isFloat } from '../tensor/dtype.ts'
 import { ancestors } from './links.ts'
 import type { Graph, Initializer, Model, Node, ValueDeclaration } from './model.ts'
+import { kindOf, textOf, wrappersOf } from './wrapped-outputs.ts'
 
-/** Operators that put tensors of numbers into something else, in full; and the type of these, where it is known. */
-const wrapping: ReadonlyMap<string, DType | undefined> = new Map<string, DType | undefined>([
+/** What operators take that put it into something else, where they take one type. */
+const wrapped: ReadonlyMap<string, DType> = new Map<string, DType>([
   ['ai.onnx.ml:ZipMap', 'float32'],
   ['ai.onnx.ml:ArrayFeatureExtractor', 'int64'],
   ['ai.onnx.ml:LabelEncoder', 'int64'],
-  [':SequenceConstruct', undefined],
-  [':SplitToSequence', undefined],
   [':Gather', 'int64'],
-  [':Cast', undefined],
 ])
 
-/** Operators that move what their first input holds. */
-const moving: ReadonlySet<string> = new Set(
-  ['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'].map((name) => `:${name}`),
-)
-
-const kindOf = ({ domain, opType }: Node): string => `${domain}:${opType}`
-
-const isOfNumbers = ({ type }: ValueDeclaration): boolean =>
-  type.kind === 'tensor' && type.dtype !== 'string'
-
 const isOfStrings = ({ tensor }: Initializer): boolean => tensor.dtype === 'string'
-
-/** The nodes that make an output which is no tensor of numbers of such tensors, the last one first; none where it is one, or is made in another way. */
-function wrappersOf(graph: Graph, output: ValueDeclaration): readonly Node[] {
-  if (isOfNumbers(output)) return []
-  const found: Node[] = []
-  let name = output.name
-  for (;;) {
-    const node = graph.nodes.find(({ outputs }) => outputs.includes(name))
-    if (!node) return []
-    found.push(node)
-    if (wrapping.has(kindOf(node))) return found
-    if (!moving.has(kindOf(node))) return []
-    name = node.inputs[0]!
-  }
-}
 
 /**
  * The model with the tensors that its outputs are made of in the place of outputs that are no tensors of numbers (the labels and the map of
@@ -86,25 +59,11 @@ export const wrappings = ({ graph }: Model): readonly string[] =>
     return [JSON.stringify([output.name, parts, strings], asPlain)]
   })
 
-/** The strings that an output picks by the number of a class, in their order; undefined where none does. */
-export function labelsOf(graph: Graph): readonly string[] | undefined {
-  for (const output of graph.outputs) {
-    const tables = wrappersOf(graph, output).flatMap(({ inputs }) => inputs)
-    for (const name of tables) {
-      const labels = graph.initializers.get(name)?.tensor.strings?.map(textOf)
-      if (labels) return labels
-    }
-  }
-  return undefined
-}
-
-const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
-
 const asPlain = (_: string, value: unknown) => (typeof value === 'bigint' ? `${value}` : value)
 
 function declarationOf(graph: Graph, name: string, node: Node | undefined): ValueDeclaration {
   const declared = [...graph.outputs, ...graph.values].find((value) => value.name === name)
-  const dtype = node && wrapping.get(kindOf(node))
+  const dtype = node && wrapped.get(kindOf(node))
   return declared ?? { name, type: { kind: 'tensor', dtype, shape: undefined } }
 }
 

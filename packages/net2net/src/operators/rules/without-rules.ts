@@ -64,19 +64,11 @@ const oneHot: InferRule = ({ node: { attributes }, shape }) => {
   ]
 }
 
-/** Columns of all inputs, one after the other. */
-const sideBySide: InferRule = (context) => {
-  const widths = intsAttribute(context.node, 'inputdimensions')
-  const width = widths?.reduce((sum, each) => sum + each, 0) ?? null
-  return [{ dtype: 'float32', shape: [context.shape(0)?.[0] ?? null, width] }]
-}
-
 const QUANTIZED =
   'works on quantized values, for which there is no rule: grow the network from before the quantization'
 const SEQUENCES = 'works on sequences or optional values, for which there is no rule yet'
 const RANDOM = 'draws random numbers for each element, which copies of a unit would not share'
-const FEATURES = 'prepares features for a network, for which there is no rule'
-const IN_ATTRIBUTES = 'keeps its weights in attributes, for which there is no rule'
+const FEATURES = 'prepares features, for which there is no rule'
 const DETECTION = 'selects boxes, for which there is no rule'
 
 export const withoutRules: readonly Operator[] = [
@@ -113,13 +105,6 @@ export const withoutRules: readonly Operator[] = [
   ),
   ...without(['Scaler', 'Normalizer', 'Imputer', 'Binarizer'], FEATURES, ofNumbers, 'ai.onnx.ml'),
   ...without(['OneHotEncoder'], FEATURES, oneHot, 'ai.onnx.ml'),
-  ...without(['FeatureVectorizer'], FEATURES, sideBySide, 'ai.onnx.ml'),
-  ...without(
-    ['LinearClassifier', 'LinearRegressor', 'SVMClassifier', 'SVMRegressor'],
-    IN_ATTRIBUTES,
-    undefined,
-    'ai.onnx.ml',
-  ),
   ...withoutGradient(without(['NonMaxSuppression'], DETECTION, boxes)),
   ...withoutGradient([
     ...without(['RandomNormal', 'RandomUniform'], RANDOM, drawn),

@@ -1,8 +1,7 @@
 /** What operators do to an axis that may not grow, and what of them has no gradient. The subject stands before each. */
 export const operators: Readonly<Record<string, string>> = {
   'its output types are taken from the file': '它的输出类型取自文件',
-  'prepares features for a network, for which there is no rule': '为网络准备特征，没有对应的规则',
-  'keeps its weights in attributes, for which there is no rule': '把权重放在属性里，没有对应的规则',
+  'prepares features, for which there is no rule': '准备特征，没有对应的规则',
   'works on quantized values, for which there is no rule: grow the network from before the quantization':
     '处理量化的值，对此没有规则：请扩展量化之前的网络',
   'works on sequences or optional values, for which there is no rule yet':
