@@ -24,8 +24,7 @@ export function withTensorOutputs(model: Model): Model {
   const outputs = new Map<string, ValueDeclaration>()
   for (const output of graph.outputs) {
     const node = wrappersOf(graph, output).at(-1)
-    const names = node ? node.inputs.filter((name) => isGiven(graph, name)) : [output.name]
-    for (const name of names)
+    for (const name of tensorsOf(graph, output, node))
       if (!outputs.has(name)) outputs.set(name, declarationOf(graph, name, node))
   }
   const nodes = ancestors(graph.nodes, [...outputs.keys()])
@@ -35,16 +34,22 @@ export function withTensorOutputs(model: Model): Model {
 /** The tensor that an output is, or the one that it is made of; undefined where there is no such output, or where it is made of several. */
 export function tensorOfOutput({ graph }: Model, name: string): string | undefined {
   const output = graph.outputs.find((each) => each.name === name)
-  const node = output && wrappersOf(graph, output).at(-1)
-  if (!node) return output?.name
-  const tensors = node.inputs.filter((input) => isGiven(graph, input))
+  if (!output) return undefined
+  const tensors = tensorsOf(graph, output, wrappersOf(graph, output).at(-1))
   return tensors.length === 1 ? tensors[0] : undefined
 }
 
-/** Can it be given: a value that is there and holds no strings? */
-function isGiven({ initializers }: Graph, name: string): boolean {
-  const initializer = initializers.get(name)
-  return name !== '' && !(initializer && isOfStrings(initializer))
+/** The output itself, or what the node that wraps it takes that holds no strings. */
+function tensorsOf(
+  { initializers }: Graph,
+  { name }: ValueDeclaration,
+  wrapper: Node | undefined,
+): readonly string[] {
+  if (!wrapper) return [name]
+  return wrapper.inputs.filter((input) => {
+    const initializer = initializers.get(input)
+    return input !== '' && !(initializer && isOfStrings(initializer))
+  })
 }
 
 /** How such outputs are made, for each: two models give the same only where this is the same, too. */
