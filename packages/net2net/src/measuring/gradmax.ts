@@ -18,7 +18,7 @@ import { operatorOf } from '../operators/table.ts'
 import { statisticsOf } from './channel-statistics.ts'
 import { findDirections, parametersOf, tensorsOf } from './directions.ts'
 import { gradientMeter, type SamplingOptions } from './gradients.ts'
-import { apart, whyNoNewUnits } from './widenings.ts'
+import { whyNoNewUnits } from './widenings.ts'
 
 /**
  * @throws Net2NetError (usage) for unknown layers and impossible widths; (refused) for layers whose new units cannot have
@@ -54,12 +54,6 @@ export function planChosen(solution: Solution, widths: Widths, seed = 0): Growth
       { where: layer?.name, hint: 'Copies of units (net2wider) may be possible.' },
     )
   }
-  const variables = [...sizes.keys()].map((variable) => ({ variable }))
-  const [, another] = apart(solution, variables)
-  if (another)
-    throw refusedError(
-      'Two of these layers make up one axis, on which new units of both could not be told apart: widen one after the other.',
-    )
   return planNewUnits(solution, sizes, seed)
 }
 

@@ -1,7 +1,8 @@
 /** From units that grow to what follows for the whole model, whether they are copied or added. */
+import { refusedError } from '../../errors.ts'
 import { floatAttribute } from '../../model/attributes.ts'
 import { NameSupply, nodeKey, valueNames } from '../../model/names.ts'
-import type { GrowthPlan } from '../growth-plan.ts'
+import type { AxisMap, GrowthPlan, ParameterChange } from '../growth-plan.ts'
 import type { Solution } from '../solve/index.ts'
 import { integerChanges } from './integers.ts'
 import { type AddedOf, type Noise, parameterChanges } from './parameters.ts'
@@ -19,7 +20,7 @@ export type UnitsPlan = Pick<
 
 /**
  * @param addedOf What the entries of added units begin with, where a constant is read.
- * @throws Net2NetError (refused) where sizes that are written down cannot follow
+ * @throws Net2NetError (refused) where sizes that are written down cannot follow, and where units are added to two factors of one axis
  */
 export function planUnits(
   solution: Solution,
@@ -30,6 +31,7 @@ export function planUnits(
   const projection = new Projection(solution, grown)
   const names = new NameSupply(valueNames(solution.facts.model.graph))
   const parameters = parameterChanges(solution, projection, noise, names, addedOf)
+  refuseProducts(parameters, grown)
   const positions = positionsChanges(solution, projection, names)
   const sizes = integerChanges(solution, projection, names)
   refuseBoth(parameters, sizes.integers)
@@ -57,4 +59,31 @@ export function planUnits(
     positions,
     ...(floats.length > 0 && { floats }),
   }
+}
+
+/** An entry of an axis that is a product of two groups of new units is of both: it cannot begin as the units of each do. */
+function refuseProducts(
+  parameters: readonly ParameterChange[],
+  grown: readonly Replicated[],
+): void {
+  const added = new Set(grown.flatMap(({ units }) => (units.init === 'added' ? [units.id] : [])))
+  if (added.size === 0) return
+  for (const { name, axes } of parameters) for (const { map } of axes) addedOn(map, added, name)
+}
+
+/** The groups of added units on an axis of a parameter. */
+function addedOn(map: AxisMap, added: ReadonlySet<string>, parameter: string): readonly string[] {
+  if ('keep' in map) return []
+  if ('units' in map) return added.has(map.units) ? [map.units] : []
+  const parts = 'sum' in map ? map.sum : map.product
+  const found = parts.map((part) => addedOn(part, added, parameter))
+  const [first, second] = found.filter((groups) => groups.length > 0).map(([group]) => group!)
+  if ('product' in map && second !== undefined)
+    throw refusedError(
+      first === second
+        ? `No units can be added to ${first}: an axis of "${parameter}" is a product of its units with themselves.`
+        : `Units cannot be added to ${first} and to ${second} at once: an axis of "${parameter}" is a product of both. Let one grow after the other.`,
+      { where: first },
+    )
+  return found.flat()
 }

@@ -294,8 +294,10 @@ export const growth: Readonly<Record<string, string>> = {
   ' within the limits': '（在限度之内）',
   '{0} cannot be widened by the gradient: {1}.': '{0} 不能按梯度变宽：{1}。',
   'Copies of units (net2wider) may be possible.': '单元的副本 (net2wider) 也许可行。',
-  'Two of these layers make up one axis, on which new units of both could not be told apart: widen one after the other.':
-    '这些层中有两个组成一个轴，在那里两者的新单元无法区分：请逐个变宽。',
+  'No units can be added to {0}: an axis of "{1}" is a product of its units with themselves.':
+    '不能给 {0} 添加单元：“{1}”的一个轴是它的单元与自身的乘积。',
+  'Units cannot be added to {0} and to {1} at once: an axis of "{2}" is a product of both. Let one grow after the other.':
+    '不能同时给 {0} 和 {1} 添加单元：“{2}”的一个轴是两者的乘积。请逐个扩展。',
   'its units have no weights that one could choose': '它的单元没有可供选择的权重',
   'its units are read without weights': '读取它的单元时不用权重',
   'no gradient of the loss reaches what is new': '损失的梯度到不了新的部分',
