@@ -212,6 +212,18 @@ describe('an output', () => {
         ]
       }, 'norm'),
     ).toThrow(/LayerNormalization norm, which takes mean and variance over it/)
+    expect(
+      refusal((b, x) => {
+        const h = b.dense('head', x, 3, 4)
+        const column = b.node('Unsqueeze', [h, b.constant(int64([2]))])
+        const row = b.node('Unsqueeze', [h, b.constant(int64([1]))])
+        const square = b.node('Mul', [column, row])
+        const products = b.node('Reshape', [square, b.constant(int64([0, -1]))])
+        return [h, b.dense('last', products, 16, 2)]
+      }),
+    ).toThrow(
+      'No units can be added to head: an axis of "last.weight" is a product of its units with themselves.',
+    )
     const other = () => planExtend(classifier(), { outputs: { logits: 2 } })
     expect(other).toThrow(/There is no output "logits"; the outputs are head/)
     expect(() => planExtend(classifier(), { outputs: { head: '2.5' } })).toThrow(
