@@ -67,7 +67,7 @@ export default defineConfig({
             // What makes, changes or writes models, and the weights of new units that training chooses: no start reads it, though its folders are those of the next group.
             {
               name: 'changes',
-              test: /net2net.src.(growth.(apply.(unit|chosen)-weights|plan.new-units)|model.(builder|common-subexpressions|output-meaning|preparation|tensor-outputs)|index.(model|save)|onnx.(save|part-writer)|tensor.index|files.(index|atomic-files?|cop(ier|y-range)|make-folder|pending-source|read-whole|target|temporary-name|write-whole)|passes.upgrade-opset)/,
+              test: /net2net.src.(growth.(apply.(unit|chosen)-weights|plan.new-units)|model.(builder|common-subexpressions|output-(meaning|names)|preparation|tensor-outputs)|index.(model|save)|onnx.(save|part-writer)|tensor.index|files.(index|atomic-files?|cop(ier|y-range)|make-folder|pending-source|read-whole|target|temporary-name|write-whole)|passes.upgrade-opset)/,
               priority: 2,
               includeDependenciesRecursively: false,
             },

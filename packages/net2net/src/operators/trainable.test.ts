@@ -38,11 +38,13 @@ function modelWith(
   constants: Readonly<Record<string, Tensor>>,
   steps: readonly Step[],
   marks: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
+  integers: Readonly<Record<string, Tensor>> = {},
 ): Model {
   const builder = new GraphBuilder()
   builder.input('x', 'float32', ['batch', 6, 8])
   builder.input('ids', 'int64', ['batch', 6])
-  for (const [name, tensor] of Object.entries(constants)) builder.initializer(name, tensor)
+  for (const [name, tensor] of Object.entries({ ...constants, ...integers }))
+    builder.initializer(name, tensor)
   for (const [op, inputs, output, attributes = {}] of steps)
     builder.nodeOutputs(op, inputs, attributes, { outputs: [output] })
   builder.output(steps.at(-1)![2], 'float32')
@@ -178,6 +180,36 @@ describe('files without marks', () => {
     const left = trainableConstants(model).left.map(({ name }) => name)
     expect(left).toContain('temperature')
     expect(left).not.toContain('mask')
+  })
+
+  test('what TensorFlow names as read from a variable is trained, whatever it looks like', () => {
+    const names = [
+      'value/add/ReadVariableOp:0',
+      'mix/ReadVariableOp_1:0',
+      't/ReadVariableOp/resource:0',
+    ]
+    const parametersWith = ([bias, scale, factor]: readonly string[]) =>
+      parametersOf(
+        modelWith(
+          {
+            w: normal(8, 8),
+            [bias!]: normal(2, 4),
+            [scale!]: normal(6, 2, 4),
+            [factor!]: filled(0.3),
+          },
+          [
+            ['MatMul', ['x', 'w'], 'h'],
+            ['Reshape', ['h', 'sizes'], 'heads'],
+            ['Add', ['heads', bias!], 'a'],
+            ['Mul', ['a', scale!], 's'],
+            ['Mul', ['s', factor!], 'y'],
+          ],
+          {},
+          { sizes: int64([0, 0, 2, 4]) },
+        ),
+      )
+    expect(parametersWith(names)).toEqual([...names, 'w'].sort())
+    expect(parametersWith(['bias', 'scale', 'factor'])).toEqual(['w'])
   })
 
   test('a table of relative positions and a temperature per head are trained; what the exporter made of them is named', () => {

@@ -14,7 +14,7 @@
  *   table of positions: not a mask, not a scalar (but for a bias with an axis, of a layer with one unit), not a table of sines, not applied to the
  *   model's input itself (which is how inputs are standardized), not under a name that an
  *   exporter invented, but for the scale and the shift behind a normalization that has none of its own.
- *   So is a state that a recurrence begins with, if its numbers differ.
+ *   So is what TensorFlow's converter names as read from a variable, and a state that a recurrence begins with, if its numbers differ.
  *
  * Running statistics are never parameters, nor is what is not floating-point, nor are ones and zeros
  * that an exporter put in the place of a scale and a shift. Whoever trains may name others.
@@ -35,6 +35,9 @@ const PARAMETER = 'PARAMETER'
 
 /** Begins the names that PyTorch's older exporter invents. */
 export const INVENTED = 'onnx::'
+
+/** Ends the names that TensorFlow's converter gives to what the program read from a variable, whatever its shape is. */
+const VARIABLE = /\/ReadVariableOp(_\d+)?(\/resource)?(:\d+)?$/
 
 /** What is noted of a parameter in a file that says of its constants what they are. */
 export const parameterNote: Metadata = new Map([[KIND, PARAMETER]])
@@ -121,6 +124,7 @@ export function trainableConstants(model: Model): TrainableConstants {
       )
     }
     if (isState && isUniform(tensor)) return !isInvented && sameNumbers
+    if (VARIABLE.test(name)) return true
     const isBias = use?.isOfOneUnit && isSingle && tensor.dims.length > 0
     if (isState || isBias || looksTrained(use!, tensor))
       return !isInvented || use?.isAffine || invented
