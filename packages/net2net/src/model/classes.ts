@@ -44,11 +44,13 @@ export function mustHaveClassesOf(
   if (!own || !classes || isSame(own, classes)) return
   throw inputError(
     `${data} have the classes ${shown(classes)}, but the model tells ${shown(own)} apart.`,
-    model.metadata.has(CLASSES_KEY)
-      ? {
-          hint: `A class is known by its place: give data with the model's classes, or remove the entry ${CLASSES_KEY} from the model's metadata to train it for others.`,
-        }
-      : {},
+    {
+      hint: `A class is known by its place: give data with the model's classes${
+        model.metadata.has(CLASSES_KEY)
+          ? `, or remove the entry ${CLASSES_KEY} from the model's metadata to train it for others`
+          : ''
+      }.`,
+    },
   )
 }
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { compare } from '../../src/check/compare.ts'
 import { ArrayDataset } from '../../src/data/dataset.ts'
 import { applyPlan, inspect, planDeepen, planWiden } from '../../src/growth/index.ts'
-import { classesOf } from '../../src/model/classes.ts'
+import { classesOf, mustHaveClassesOf, withClasses } from '../../src/model/classes.ts'
 import type { Model } from '../../src/model/model.ts'
 import { load } from '../../src/onnx/file.node.ts'
 import { trainableConstants } from '../../src/operators/trainable.ts'
@@ -72,6 +72,18 @@ describe('networks of scikit-learn', () => {
     )
     const reversed = { ...named, graph: { ...named.graph, initializers } }
     await expect(compare(named, reversed)).rejects.toMatchObject({ kind: 'difference' })
+  })
+
+  test('refuse data of other classes, and say what to give: no entry of theirs could be removed', async () => {
+    const named = await open('names')
+    await expect(async () => mustHaveClassesOf(named, ['x', 'y', 'z'])).rejects.toMatchObject({
+      kind: 'input',
+      hint: "A class is known by its place: give data with the model's classes.",
+    })
+    const trained = withClasses(named, ['x', 'y', 'z'])
+    await expect(async () => mustHaveClassesOf(trained, ['a', 'b', 'c'])).rejects.toMatchObject({
+      hint: "A class is known by its place: give data with the model's classes, or remove the entry net2net.classes from the model's metadata to train it for others.",
+    })
   })
 
   test('are trained for their probabilities, which come after the labels', async () => {

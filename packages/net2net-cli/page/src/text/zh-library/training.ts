@@ -38,8 +38,10 @@ export const training: Readonly<Record<string, string>> = {
   'The plan copies the node of "{0}", which this model does not have.':
     '计划要复制“{0}”的节点，而这个模型没有它。',
   '{0} have the classes {1}, but the model tells {2} apart.': '{0}有类别 {1}，但模型区分的是 {2}。',
-  "A class is known by its place: give data with the model's classes, or remove the entry {0} from the model's metadata to train it for others.":
-    '类别由它的位置确定：请给出带有模型类别的数据，或从模型的元数据中删去 {0} 一项，以便为其他类别训练它。',
+  "A class is known by its place: give data with the model's classes{0}.":
+    '类别由它的位置确定：请给出带有模型类别的数据{0}。',
+  ", or remove the entry {0} from the model's metadata to train it for others":
+    '，或从模型的元数据中删去 {0} 一项，以便为其他类别训练它',
   'onnxruntime-web {0}': 'onnxruntime-web {0}',
   'This browser has no WebGPU adapter; choose the CPU.': '本浏览器没有 WebGPU 适配器；请选择 CPU。',
   'The device {0} is not available: {1}. {2}': '设备 {0} 不可用：{1}。{2}',
