@@ -1,11 +1,14 @@
 /** One process of Python for many scripts: to load a framework takes longer than most of them. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
-import { pythonEnvironment } from './python.ts'
+import { pythonEnvironment, quickExports } from './python.ts'
 
 /** Runs each task as if it were the program; what native code prints goes to stderr. */
 const loop = `
-import contextlib, io, json, os, runpy, sys, traceback
+import contextlib, io, json, os, sys, traceback
+sys.path.append(sys.argv[1])
+import quick_exports
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 for line in sys.stdin:
@@ -16,8 +19,7 @@ for line in sys.stdin:
         sys.argv = [task.get("file", "-c"), *task["args"]]
         with contextlib.redirect_stdout(printed):
             if "file" in task:
-                sys.path[0] = os.path.dirname(task["file"])
-                runpy.run_path(task["file"], run_name="__main__")
+                quick_exports.run(task["file"])
             else:
                 exec(compile(task["script"], "script", "exec"), {"__name__": "__main__"})
         answer = {"printed": printed.getvalue()}
@@ -70,7 +72,9 @@ export class PythonProcess {
   }
 
   #start(): ChildProcessWithoutNullStreams {
-    const child = spawn(this.#python!, ['-c', loop], { env: pythonEnvironment })
+    const child = spawn(this.#python!, ['-c', loop, dirname(quickExports)], {
+      env: pythonEnvironment,
+    })
     this.#child = child
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#said = (this.#said + text).slice(-10_000)

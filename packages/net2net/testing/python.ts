@@ -42,13 +42,16 @@ export const runPython = (
   ...args: readonly string[]
 ): string => run(python, ['-c', script, ...args], folder)
 
-/** The same for a script that is a file, which may import those beside it. */
+/** The same for a script that is a file, which may import those beside it and exports many networks. */
 export const runPythonFile = (
   python: string,
   file: string,
   folder: string,
   ...args: readonly string[]
-): string => run(python, [file, ...args], folder)
+): string => run(python, [quickExports, file, ...args], folder)
+
+/** Runs a script, whose path and arguments follow, in which PyTorch exports networks faster. */
+export const quickExports = fileURLToPath(new URL('quick_exports.py', import.meta.url))
 
 /** TensorFlow says little, and has oneDNN's kernels on every processor. */
 export const pythonEnvironment = {

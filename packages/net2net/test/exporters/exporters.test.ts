@@ -2,14 +2,13 @@
  * Networks that PyTorch exports in ways that people use: every layer that could grow exactly does, and computes the same. The tool
  * `exported-models` does the same with all networks and all ways.
  */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { load } from '../../src/index.ts'
-import { torchPython } from '../../testing/python.ts'
+import { runPythonFile, torchPython } from '../../testing/python.ts'
 import { type GrowthResult, grow, growthsOf, Teacher } from '../real-models/grow-layers.ts'
 
 /** By network and way: its layers, how many are widened and deepened, and why not the others. */
@@ -33,10 +32,7 @@ describe.skipIf(!torchPython)('networks as PyTorch exports them', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'net2net-exporters-'))
     const script = fileURLToPath(new URL('./exported_models.py', import.meta.url))
-    const said = execFileSync(torchPython!, [script, folder, ...Object.keys(expected)], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    const said = runPythonFile(torchPython!, script, folder, '.', ...Object.keys(expected))
     expect(said).not.toMatch(/"error"/)
   }, 300_000)
   afterAll(() => rmSync(folder, { recursive: true, force: true }))

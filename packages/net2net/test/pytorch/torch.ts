@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { decodeNpz, encodeNpz } from '../../src/data/npy.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
+import { quickExports } from '../../testing/python.ts'
 
 // Loading PyTorch takes seconds: it is only found.
 const finding = 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)'
@@ -41,7 +42,7 @@ export async function withTorch<T>(
   try {
     writeFileSync(join(folder, 'input.npz'), encodeNpz(new Map(Object.entries(inputs))))
     const path = fileURLToPath(new URL(script, import.meta.url))
-    const text = execFileSync(command!, [path, ...args], {
+    const text = execFileSync(command!, [quickExports, path, ...args], {
       cwd: folder,
       encoding: 'utf8',
       maxBuffer: 1 << 28,
