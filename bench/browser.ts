@@ -1,7 +1,8 @@
 /** Training steps in Chromium (WebAssembly with threads) against Node's. */
 import { fileURLToPath } from 'node:url'
 import { nodeRuntime } from '../packages/net2net/src/runtime/onnxruntime.node.ts'
-import { executable, startWorkerPage } from '../packages/net2net/testing/worker-page.ts'
+import { executable } from '../packages/net2net/testing/browser.ts'
+import { startWorkerPage } from '../packages/net2net/testing/worker-page.ts'
 import type { Question } from './browser-worker.ts'
 import { drawBatch, stepperOf } from './experiment-step.ts'
 import { contestant, interleave, type Run, speedup, type Timing } from './measure.ts'

@@ -25,16 +25,12 @@ import { type Browser, chromium } from 'playwright-core'
 import { publint } from 'publint'
 import { build as vite } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { executable } from '../../packages/net2net/testing/browser.ts'
 
 const run = promisify(execFile)
 const root = resolve('.')
 const packages = ['net2net', 'net2net-cli'] as const
 const node20 = process.execPath
-const browserPath = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => existsSync(path))
 
 let folder: string
 /** The tarball of each package, and the files in it. */
@@ -357,9 +353,9 @@ describe('in a browser', () => {
         (error) => { document.title = String(error.stack) },
       )`,
     )
-    if (browserPath !== undefined)
+    if (executable !== undefined)
       browser = await chromium.launch({
-        executablePath: browserPath,
+        executablePath: executable,
         args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking'],
       })
   })
@@ -378,7 +374,7 @@ describe('in a browser', () => {
     120_000,
   )
 
-  test.skipIf(browserPath === undefined).each(Object.keys(bundlers))(
+  test.skipIf(executable === undefined).each(Object.keys(bundlers))(
     'the bundle of %s grows, checks and trains',
     async (name) => {
       const out = join(full, `bundle-${name}`)

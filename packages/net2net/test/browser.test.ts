@@ -9,13 +9,9 @@ import { nodeRuntime } from '../src/runtime/onnxruntime.node.ts'
 import { fillTensor, heNormal, ones, zeros } from '../src/tensor/fill.ts'
 import { randomStream } from '../src/tensor/random.ts'
 import { float32 } from '../src/tensor/tensor.ts'
+import { executable } from '../testing/browser.ts'
 import { type Lesson, type Outcome, stepsOf } from '../testing/training-steps.ts'
-import {
-  executable,
-  softwareAdapter,
-  startWorkerPage,
-  type WorkerPage,
-} from '../testing/worker-page.ts'
+import { softwareAdapter, startWorkerPage, type WorkerPage } from '../testing/worker-page.ts'
 
 const classes = 5
 

@@ -10,6 +10,7 @@ import { nodeRuntime } from '../src/runtime/onnxruntime.node.ts'
 import { type RandomStream, randomStream } from '../src/tensor/random.ts'
 import type { Tensor } from '../src/tensor/tensor.ts'
 import { allCases, nodeCases, operatorAt } from '../testing/all-cases.ts'
+import { executable } from '../testing/browser.ts'
 import { withGradients } from '../testing/emitted-gradients.ts'
 import { fusedChains } from '../testing/fused-chains.ts'
 import {
@@ -21,12 +22,7 @@ import {
 import { difference, sent } from '../testing/sent-tensors.ts'
 import type { Computed, Job } from '../testing/webgpu-worker.ts'
 import { wideDraws } from '../testing/wide-draws.ts'
-import {
-  executable,
-  softwareAdapter,
-  startWorkerPage,
-  type WorkerPage,
-} from '../testing/worker-page.ts'
+import { softwareAdapter, startWorkerPage, type WorkerPage } from '../testing/worker-page.ts'
 import { failing, silentlyWrong } from '../testing/wrong-nodes.ts'
 
 const draws = Number(process.env.NET2NET_DRAWS ?? 1)

@@ -1,5 +1,4 @@
 /** Programs that run in a worker of Chromium, cross-origin isolated. For tests and benchmarks only. */
-import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
@@ -8,12 +7,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, posix } from 'node:path'
 import { build } from 'esbuild'
 import { chromium } from 'playwright-core'
-
-export const executable = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => existsSync(path))
+import { executable } from './browser.ts'
 
 /** Without them, browsers give WebAssembly no threads. */
 const isolation = {

@@ -1,8 +1,9 @@
 import { chromium } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
+import { executable } from '../../../net2net/testing/browser.ts'
 import { sweepHtml } from '../../src/sweep/report/report.ts'
 import { madeRecord } from '../../testing/record.ts'
-import { executable, noBrowser } from './support.ts'
+import { noBrowser } from './support.ts'
 
 describe.skipIf(noBrowser)('the report of a sweep', () => {
   it('fits a phone: what is wider scrolls in a box of its own', async () => {

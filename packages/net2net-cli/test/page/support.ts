@@ -1,6 +1,5 @@
 /** A browser, the page's server on a folder of its own, and what every flow needs. */
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,17 +7,13 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { expect } from 'vitest'
+import { executable } from '../../../net2net/testing/browser.ts'
 import { Runs } from '../../src/server/runs.ts'
 import { type PageServer, startPageServer } from '../../src/server/server.ts'
 import { commandLine } from '../cli/net2net.ts'
 
 export { commandLine }
 
-export const executable = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => existsSync(path))
 export const noBrowser = executable === undefined
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url))
