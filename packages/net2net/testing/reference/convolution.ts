@@ -1,4 +1,5 @@
 import { intAttribute, intsAttribute, stringAttribute } from '../../src/model/attributes.ts'
+import { elementCount } from '../../src/tensor/tensor.ts'
 import { elements64, indices, type Kernel, stridesOf, zeros64 } from './kernel.ts'
 import { windowsOf } from './windows.ts'
 
@@ -9,27 +10,49 @@ const dot = (a: readonly number[], b: readonly number[]) =>
 const conv: Kernel = (node, inputs) => {
   const [x, w, b] = inputs
   const [xs, ws] = [elements64(inputs, 0), elements64(inputs, 1)]
-  const [batch = 0, , ...space] = x!.dims
+  const bias = b && elements64(inputs, 2)
+  const [batch = 0, inChannels = 0, ...space] = x!.dims
   const [filters = 0, channels = 0, ...kernel] = w!.dims
   const groups = intAttribute(node, 'group', 1)
   const windows = windowsOf(node, space, kernel)
   const y = zeros64([batch, filters, ...windows.output])
-  const [xStrides, wStrides] = [stridesOf(x!.dims), stridesOf(w!.dims)]
+  const [area, taps] = [elementCount(space), elementCount(kernel)]
+  // Of each place of a plane of y: where its window reads a plane of x, and with which tap.
+  const places = Array.from(indices(windows.output), (o) => {
+    const starts = o.map((oa, a) => oa * windows.strides[a]! - windows.begins[a]!)
+    return tapsWithin(starts, windows.dilations, kernel, space)
+  })
   let position = 0
-  for (const [n = 0, m = 0, ...o] of indices(y.dims)) {
-    const group = Math.floor(m / (filters / groups))
-    let total = b ? elements64(inputs, 2)[m]! : 0
-    for (const [c = 0, ...k] of indices([channels, ...kernel])) {
-      const at = o.map(
-        (oa, a) => oa * windows.strides[a]! - windows.begins[a]! + k[a]! * windows.dilations[a]!,
-      )
-      if (at.some((p, a) => p < 0 || p >= space[a]!)) continue
-      total +=
-        xs[dot(xStrides, [n, group * channels + c, ...at])]! * ws[dot(wStrides, [m, c, ...k])]!
+  for (let n = 0; n < batch; n++)
+    for (let m = 0; m < filters; m++) {
+      const first = n * inChannels + Math.floor(m / (filters / groups)) * channels
+      for (const place of places) {
+        let total = bias ? bias[m]! : 0
+        for (let c = 0; c < channels; c++)
+          for (const { at, tap } of place)
+            total += xs[(first + c) * area + at]! * ws[(m * channels + c) * taps + tap]!
+        y.data[position++] = total
+      }
     }
-    y.data[position++] = total
-  }
   return [y]
+}
+
+/** The taps of a kernel, laid with its first one at `starts`, that lie within a plane: where there, and which. */
+function tapsWithin(
+  starts: readonly number[],
+  dilations: readonly number[],
+  kernel: readonly number[],
+  plane: readonly number[],
+): readonly { readonly at: number; readonly tap: number }[] {
+  const strides = stridesOf(plane)
+  const found: { at: number; tap: number }[] = []
+  let tap = 0
+  for (const k of indices(kernel)) {
+    const place = starts.map((start, a) => start + k[a]! * dilations[a]!)
+    if (place.every((p, a) => p >= 0 && p < plane[a]!)) found.push({ at: dot(strides, place), tap })
+    tap++
+  }
+  return found
 }
 
 /**
@@ -65,17 +88,24 @@ const convTranspose: Kernel = (node, inputs) => {
     output = full
   }
   const y = zeros64([batch, perGroup * groups, ...output])
-  const [xStrides, wStrides, yStrides] = [x!.dims, w!.dims, y.dims].map(stridesOf)
-  for (const [n = 0, c = 0, ...i] of indices(x!.dims)) {
-    const group = Math.floor(c / (channels / groups))
-    const value = xs[dot(xStrides!, [n, c, ...i])]!
-    for (const [m = 0, ...k] of indices([perGroup, ...kernel])) {
-      const at = i.map((ia, a) => ia * strides[a]! - begins[a]! + k[a]! * dilations[a]!)
-      if (at.some((p, a) => p < 0 || p >= output[a]!)) continue
-      const position = dot(yStrides!, [n, group * perGroup + m, ...at])
-      y.data[position] = y.data[position]! + value * ws[dot(wStrides!, [c, m, ...k])]!
+  const [area, taps, plane] = [space, kernel, output].map(elementCount) as [number, number, number]
+  // Of each place of a plane of x: where its window writes a plane of y, and with which tap.
+  const places = Array.from(indices(space), (i) => {
+    const starts = i.map((ia, a) => ia * strides[a]! - begins[a]!)
+    return tapsWithin(starts, dilations, kernel, output)
+  })
+  for (let n = 0; n < batch; n++)
+    for (let c = 0; c < channels; c++) {
+      const first = (n * groups + Math.floor(c / (channels / groups))) * perGroup
+      for (const [i, place] of places.entries()) {
+        const value = xs[(n * channels + c) * area + i]!
+        for (let m = 0; m < perGroup; m++)
+          for (const { at, tap } of place) {
+            const position = (first + m) * plane + at
+            y.data[position] = y.data[position]! + value * ws[(c * perGroup + m) * taps + tap]!
+          }
+      }
     }
-  }
   if (b) {
     const bias = elements64(inputs, 2)
     let position = 0

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { numbers, run } from '../../../testing/compare-steps.ts'
+import { expectSameOutputs, numbers, run } from '../../../testing/compare-steps.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
 import { testSeed } from '../../../testing/seed.ts'
 import { float } from '../../model/attributes.ts'
@@ -114,10 +114,7 @@ test.each([true, false])(
     const changed = fastKernels(model)
     expect(operators(changed)).not.toContain('BatchNormalization')
     const feeds = { x: normalTensor(randomStream(1, 'vectors'), [48, 128], { shift: 2 }) }
-    const [found, wanted] = [await run(changed, feeds), await run(model, feeds)]
-    for (const name of outputs)
-      for (const [i, value] of numbers(found[name]!).entries())
-        expect(value).toBeCloseTo(numbers(wanted[name]!)[i]!, 4)
+    await expectSameOutputs(changed, model, feeds, 1e-5)
   },
 )
 
@@ -156,10 +153,7 @@ test('a product whose axes are exchanged', async () => {
   expect(operators(changed)).toEqual(['FusedMatMul', 'Identity'])
   const random = randomStream(1, 'products')
   const feeds = { a: normalTensor(random, shapes.a), b: normalTensor(random, shapes.b) }
-  const [found, wanted] = [await run(changed, feeds), await run(model, feeds)]
-  expect(found.y!.dims).toEqual([3, 2, 6, 5])
-  for (const [i, value] of numbers(found.y!).entries())
-    expect(value).toBeCloseTo(numbers(wanted.y!)[i]!, 5)
+  await expectSameOutputs(changed, model, feeds, 1e-6)
   // Somebody reads the product as it is, other axes are exchanged, or all samples share a factor.
   for (const other of [
     transposed('b', [0, 1, 3, 2], 2),
@@ -230,10 +224,7 @@ describe('images, signals and volumes of other sizes', () => {
         const passes = Number(depth) + Number(plane.includes(true))
         if (!drawn.bySizes && isVolume) expect(images).toBe(passes)
         const feeds = { x: normalTensor(randomStream(1, 'sizes'), dims) }
-        const [found, wanted] = [await run(changed, feeds), await run(model, feeds)]
-        expect(found.y!.dims).toEqual(wanted.y!.dims)
-        for (const [i, value] of numbers(found.y!).entries())
-          expect(value).toBeCloseTo(numbers(wanted.y!)[i]!, 4)
+        await expectSameOutputs(changed, model, feeds, 1e-5)
       }),
       { seed: testSeed, numRuns: 150 },
     ))
