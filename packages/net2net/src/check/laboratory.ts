@@ -185,7 +185,7 @@ export class Laboratory {
         onOutput: (name, tensors) => comparison.addJittered(name, tensors),
       })
     }
-    return { samples, ...comparison.outcome(cut, movements) }
+    return { samples, ...comparison.outcome(cut, movements, share) }
   }
 
   /**

@@ -104,7 +104,8 @@ export class PointComparison {
     )
   }
 
-  outcome(cut: Cut, movements: readonly Movement[]): Omit<Outcome, 'samples'> {
+  /** @param share by how much weights, and values on their way to points, were changed */
+  outcome(cut: Cut, movements: readonly Movement[], share: number): Omit<Outcome, 'samples'> {
     const agreeing = new Set<string>()
     const limits = new Map<string, readonly number[]>()
     const differing = new Map<string, readonly Tensor[]>()
@@ -136,21 +137,25 @@ export class PointComparison {
       else reach.set(movement.from, [movement])
     }
     const exercised = (but: ReadonlySet<string>) => {
-      const known = new Map<string, boolean>()
-      const isSeen = (name: string): boolean => {
+      const known = new Map<string, number>()
+      /** How far some point moves where this changes, in thresholds of the point. */
+      const effectOf = (name: string): number => {
         const found = known.get(name)
         if (found !== undefined) return found
-        const seen = (reach.get(name) ?? []).some(({ to, by }) => {
+        const effects = (reach.get(name) ?? []).map(({ to, by }) => {
           const threshold = thresholds.get(to)
-          if (threshold !== undefined && but.has(pointOf(to))) return false
-          return threshold === undefined
-            ? by >= MOVES * this.#limits.rounding && isSeen(to)
-            : by >= threshold
+          if (threshold !== undefined) return but.has(pointOf(to)) ? 0 : by / threshold
+          if (by < MOVES * this.#limits.rounding) return 0
+          // Points move with a value on the way: by less, the less it moves beside what it was changed by.
+          return Math.min(1, by / share) * effectOf(to)
         })
-        known.set(name, seen)
-        return seen
+        const effect = Math.max(0, ...effects)
+        known.set(name, effect)
+        return effect
       }
-      return cut.layers.flatMap(({ weight }) => weight ?? []).filter(isSeen)
+      return cut.layers
+        .flatMap(({ weight }) => weight ?? [])
+        .filter((weight) => effectOf(weight) >= 1)
     }
     return { agreeing, limits, differing, exercised }
   }

@@ -18,6 +18,7 @@ import {
 } from '../../tensor/tensor.ts'
 import { runTogether } from './run-together.ts'
 import { outOfCoreSession } from './segmented-session.ts'
+import { MOST_CHANGES } from './segments.ts'
 
 const random = randomStream(3, 'outOfCore')
 const normal = (...dims: number[]): Tensor =>
@@ -341,6 +342,38 @@ describe('a outOfCore session', () => {
       await expect(runTogether(a!, b!, samples)).rejects.toThrow(/no input/)
       await expect(runTogether(b!, a!, samples)).rejects.toThrow(/no input/)
     })
+  })
+
+  test('runs the parts of a model for its weights that change, and not the model for each', async () => {
+    const weights = new Set(Array.from({ length: 40 }, (_, i) => `w${i}`))
+    const graph = new GraphBuilder()
+    let value = graph.input('x', 'float32', [2, 5])
+    for (const name of weights) {
+      const product = graph.node('MatMul', [value, graph.initializer(name, normal(5, 5))])
+      value = graph.node('Tanh', [product])
+    }
+    graph.output(value, 'float32', [2, 5])
+    const chain = graph.model()
+    const fed: number[] = []
+    const runtime = watchedRuntime((feeds) =>
+      fed.push(Object.keys(feeds).filter((name) => weights.has(name)).length),
+    )
+    const inputs = [{ x: normal(2, 5) }]
+    const moved = new Set<string>()
+    const results = await outOfCoreSession(runtime, chain).run(inputs, {
+      probe: {
+        sample: 0,
+        share: 2 ** -6,
+        weights,
+        changes: () => true,
+        onMovement: (of, _, by) => by > 0 && moved.add(of),
+      },
+    })
+    expectClose(await whole(chain, inputs), results)
+    expect([...weights].filter((name) => !moved.has(name))).toEqual([])
+    // Values between the parts change as well: what moves them moves what follows.
+    expect(moved.size).toBeGreaterThan(weights.size)
+    expect(Math.max(...fed)).toBe(MOST_CHANGES)
   })
 
   test('has the inputs and outputs of the model', () => {

@@ -22,13 +22,13 @@ export function outOfCoreSession(
   const { slicing = slicingOf } = options
   const sizes = { blockBytes, sliceBytes, slicing }
   const inputs = requiredInputs(graph).map(sessionValue)
-  const segments = segmentsOf(graph, blockBytes)
   return {
     inputs,
     outputs: graph.outputs.map(sessionValue),
     isStreamed: true,
     async run(samples, { signal, onProgress, peer, onOutput, probe } = {}) {
       for (const feeds of samples) mustFit(feeds, inputs)
+      const segments = segmentsOf(graph, blockBytes, probe?.changes)
       const pass = new Pass(runtime, model, samples, {
         ...options,
         ...sizes,

@@ -16,27 +16,45 @@ export interface Segment {
 }
 
 /**
+ * Most weights of one segment that change, one at a time. With each of them the whole segment runs again: with more
+ * weights, longer segments run more often. With fewer, sessions take longer to open than runs are saved.
+ */
+export const MOST_CHANGES = 16
+
+/**
  * Consecutive nodes, as many at a time as have no more than a block of weights together; nodes that
  * nobody takes anything from are left out.
+ *
+ * @param changes the weights that change, of which a segment has no more than `MOST_CHANGES`; default none
  */
-export function segmentsOf(graph: Graph, blockBytes: number): readonly Segment[] {
+export function segmentsOf(
+  graph: Graph,
+  blockBytes: number,
+  changes: (weight: string) => boolean = () => false,
+): readonly Segment[] {
   const groups: { nodes: Node[]; large: boolean }[] = []
   let weights = new Set<string>()
   let bytes = 0
+  let changing = 0
   for (const node of graph.nodes) {
     const own = readBy(node).filter((name) => graph.initializers.has(name))
     const sizes = own.map((name) => graph.initializers.get(name)!.tensor.byteLength)
     const large = own.some((name, i) => sizes[i]! > blockBytes && canBeFed(graph, name))
     const added = own.reduce((sum, name, i) => (weights.has(name) ? sum : sum + sizes[i]!), 0)
+    const changed = own.filter(changes)
+    const more = changed.filter((name) => !weights.has(name)).length
+    const isFull = bytes + added > blockBytes || (more > 0 && changing + more > MOST_CHANGES)
     const current = groups.at(-1)
-    if (!current || large || current.large || bytes + added > blockBytes) {
+    if (!current || large || current.large || isFull) {
       groups.push({ nodes: [node], large })
       weights = new Set(own)
       bytes = sizes.reduce((a, b) => a + b, 0)
+      changing = changed.length
     } else {
       current.nodes.push(node)
       for (const name of own) weights.add(name)
       bytes += added
+      changing += more
     }
   }
 
