@@ -9,6 +9,7 @@ import { inSinglePrecision } from '../passes/single-precision.ts'
 import type { Feeds, Runtime } from '../runtime/runtime.ts'
 import { type ChangedLayer, type Cut, Cutter } from './cut.ts'
 import { type EvidenceOptions, failure, Laboratory, nothing, type Trial } from './laboratory.ts'
+import { hasManyChanges } from './out-of-core/segments.ts'
 import type { Outcome } from './point-comparison.ts'
 import { sideOf } from './side.ts'
 
@@ -20,6 +21,7 @@ export interface Evidence {
 }
 
 const trials: readonly Trial[] = [
+  { sizes: [1, -1e3, 1e3], share: 2 ** -6, isInParts: true },
   { sizes: [1, -1e3, 1e3], share: 2 ** -6 },
   { sizes: [1, -1e3, 1e3], share: 2 ** -6, isAmplified: true },
   ...[1, -1, 1e3, -1e3, 1e-3, 1e6, 1e-6, 1e9, 1e12].map((size) => ({
@@ -30,6 +32,7 @@ const trials: readonly Trial[] = [
 
 /** The same for half precision, whose largest number is 65,504. */
 const halfTrials: readonly Trial[] = [
+  { sizes: [1, -32, 32], share: 2 ** -4, isInParts: true },
   { sizes: [1, -32, 32], share: 2 ** -4 },
   { sizes: [1, -32, 32], share: 2 ** -4, isAmplified: true },
   ...[1, -1, 32, -32, 2 ** -5].map((size) => ({ sizes: [size, -size], share: 1 })),
@@ -93,7 +96,7 @@ export async function evidenceOf(
 class Examination {
   readonly cut: Cut
   readonly #ways: readonly Trial[]
-  #attempt = 0
+  #attempt: number
   #part: Cut
   /** Weights of which a change was seen. */
   readonly #seen = new Set<string>()
@@ -108,6 +111,9 @@ class Examination {
     this.cut = cut
     this.#part = cut
     this.#ways = ways
+    // Where the parts are those of the whole, they show no more.
+    const weights = new Set(cut.layers.map(({ weight }) => weight))
+    this.#attempt = hasManyChanges(cut.b.graph, (name) => weights.has(name)) ? 0 : 1
   }
 
   /** What the next trial examines. */
@@ -120,7 +126,7 @@ class Examination {
     const trial = this.#ways[this.#attempt]!
     const outcome =
       this.#part.points.length > 0
-        ? await laboratory.examine(this.#part, trial, this.#attempt, this.#seen)
+        ? await laboratory.examine(this.#part, trial, Math.max(0, this.#attempt - 1), this.#seen)
         : nothing
     for (const point of outcome.differing.keys()) this.#differed.add(point)
     for (const point of outcome.agreeing) this.#agreed.add(point)

@@ -40,6 +40,11 @@ export interface Trial {
    * number in both models, so that they hide nothing. Models that differ then show nothing: they are others.
    */
   readonly isAmplified?: true
+  /**
+   * Regions run in parts, so that a part alone runs again for each weight that changes in it. Some changes show less
+   * that way: what they move is moved at random, element by element, to see how far it moves what follows.
+   */
+  readonly isInParts?: true
 }
 
 /** Regions with so many bytes of weights have no third sample: they take time, and many rows each. */
@@ -108,7 +113,7 @@ export class Laboratory {
   ): Promise<Outcome> {
     const cut = trial.isAmplified ? await amplified(whole) : whole
     if (!cut) return nothing
-    const { sizes, share } = isLarge(cut.b) ? shorter(trial) : trial
+    const { sizes } = isLarge(cut.b) ? shorter(trial) : trial
     for (const isRandom of [true, false])
       try {
         const { samples, hidden } = await this.#samples(
@@ -117,7 +122,7 @@ export class Laboratory {
           isRandom,
           attempt,
         )
-        const outcome = await this.#run(cut, samples, share, seen)
+        const outcome = await this.#run(cut, samples, trial, seen)
         const exercised = (but: ReadonlySet<string>) =>
           outcome.exercised(but).filter((weight) => !hidden.has(weight))
         const { differing, agreeing } = trial.isAmplified ? nothing : outcome
@@ -142,7 +147,7 @@ export class Laboratory {
   async #run(
     cut: Cut,
     samples: readonly Feeds[],
-    share: number,
+    { share, isInParts }: Trial,
     seen: ReadonlySet<string>,
   ): Promise<Outcome> {
     const [a, b] = [this.#session(cut.a, samples), this.#session(cut.b, samples)]
@@ -162,6 +167,7 @@ export class Laboratory {
           sample: 0,
           share,
           weights,
+          isInParts: isInParts === true,
           changes: (name) => {
             if (sought.has(name)) return true
             const dtype = values.get(name)?.dtype
@@ -185,7 +191,7 @@ export class Laboratory {
         onOutput: (name, tensors) => comparison.addJittered(name, tensors),
       })
     }
-    return { samples, ...comparison.outcome(cut, movements, share) }
+    return { samples, ...comparison.outcome(cut, movements, isInParts ? share : undefined) }
   }
 
   /**

@@ -38,5 +38,7 @@ test('what moves a value little, with which a point moves little, is not seen', 
     { from: 'weak', to: 'value', by: share / 100 },
     { from: 'value', to: point, by: 1e-4 },
   ]
-  expect(comparison.outcome(cut, movements, share).exercised(new Set())).toEqual(['strong'])
+  const seen = (by?: number) => comparison.outcome(cut, movements, by).exercised(new Set())
+  expect(seen(share)).toEqual(['strong'])
+  expect(seen()).toEqual(['strong', 'weak'])
 })

@@ -104,8 +104,11 @@ export class PointComparison {
     )
   }
 
-  /** @param share by how much weights, and values on their way to points, were changed */
-  outcome(cut: Cut, movements: readonly Movement[], share: number): Omit<Outcome, 'samples'> {
+  /**
+   * @param share By how much values on the way to points were changed: points move with them by less, the less these move.
+   *   Without it, what moves a value by more than rounding moves what follows.
+   */
+  outcome(cut: Cut, movements: readonly Movement[], share?: number): Omit<Outcome, 'samples'> {
     const agreeing = new Set<string>()
     const limits = new Map<string, readonly number[]>()
     const differing = new Map<string, readonly Tensor[]>()
@@ -146,8 +149,7 @@ export class PointComparison {
           const threshold = thresholds.get(to)
           if (threshold !== undefined) return but.has(pointOf(to)) ? 0 : by / threshold
           if (by < MOVES * this.#limits.rounding) return 0
-          // Points move with a value on the way: by less, the less it moves beside what it was changed by.
-          return Math.min(1, by / share) * effectOf(to)
+          return (share === undefined ? 1 : Math.min(1, by / share)) * effectOf(to)
         })
         const effect = Math.max(0, ...effects)
         known.set(name, effect)

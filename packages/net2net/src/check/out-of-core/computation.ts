@@ -33,6 +33,8 @@ export interface Probe {
   readonly share: number
   /** Weights that may start at zero: while something changes they are something else. */
   readonly weights: ReadonlySet<string>
+  /** Has a segment only a few of the weights that change? */
+  readonly isInParts: boolean
   /** Is this one of those weights, or a value that is taken from an earlier segment, to change? Only one of them changes at a time. */
   readonly changes: (name: string) => boolean
   /** Gets by how much a value moves (see `movement`) where a weight or another value changes. */
@@ -41,8 +43,7 @@ export interface Probe {
 
 export interface OutOfCoreOptions extends Pick<SessionOptions, 'optimization'> {
   /**
-   * Most bytes of weights in one segment; default 4 MiB, which processors have in their cache for the
-   * samples after the first. Larger weights are fed to their nodes.
+   * Most bytes of weights in one segment; default 4 MiB (`BLOCK_BYTES`). Larger weights are fed to their nodes.
    */
   readonly blockBytes?: number
   /** Most bytes of a weight that are fed at a time; default `blockBytes` if given, else 16 MiB. */

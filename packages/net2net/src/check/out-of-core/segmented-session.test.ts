@@ -365,6 +365,7 @@ describe('a outOfCore session', () => {
         sample: 0,
         share: 2 ** -6,
         weights,
+        isInParts: true,
         changes: () => true,
         onMovement: (of, _, by) => by > 0 && moved.add(of),
       },

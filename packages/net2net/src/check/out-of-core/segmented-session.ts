@@ -10,7 +10,7 @@ import { slicingOf } from '../../operators/table.ts'
 import type { Feeds, Runtime, SessionValue } from '../../runtime/runtime.ts'
 import type { Computation, OutOfCoreOptions } from './computation.ts'
 import { Pass } from './pass.ts'
-import { type Segment, segmentsOf } from './segments.ts'
+import { BLOCK_BYTES, type Segment, segmentsOf } from './segments.ts'
 
 export function outOfCoreSession(
   runtime: Runtime,
@@ -18,7 +18,7 @@ export function outOfCoreSession(
   options: OutOfCoreOptions = {},
 ): Computation {
   const { graph } = model
-  const { blockBytes = 2 ** 22, sliceBytes = options.blockBytes ?? 2 ** 24 } = options
+  const { blockBytes = BLOCK_BYTES, sliceBytes = options.blockBytes ?? 2 ** 24 } = options
   const { slicing = slicingOf } = options
   const sizes = { blockBytes, sliceBytes, slicing }
   const inputs = requiredInputs(graph).map(sessionValue)
@@ -28,7 +28,7 @@ export function outOfCoreSession(
     isStreamed: true,
     async run(samples, { signal, onProgress, peer, onOutput, probe } = {}) {
       for (const feeds of samples) mustFit(feeds, inputs)
-      const segments = segmentsOf(graph, blockBytes, probe?.changes)
+      const segments = segmentsOf(graph, blockBytes, probe?.isInParts ? probe.changes : undefined)
       const pass = new Pass(runtime, model, samples, {
         ...options,
         ...sizes,

@@ -21,6 +21,13 @@ export interface Segment {
  */
 export const MOST_CHANGES = 16
 
+/** Bytes of weights that processors have in their cache for the samples after the first. */
+export const BLOCK_BYTES = 2 ** 22
+
+/** Does some segment of a graph, with blocks of the usual size, have more weights that change than that? */
+export const hasManyChanges = (graph: Graph, changes: (weight: string) => boolean): boolean =>
+  segmentsOf(graph, BLOCK_BYTES).length < segmentsOf(graph, BLOCK_BYTES, changes).length
+
 /**
  * Consecutive nodes, as many at a time as have no more than a block of weights together; nodes that
  * nobody takes anything from are left out.
