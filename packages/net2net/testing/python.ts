@@ -42,7 +42,7 @@ export const runPython = (
   ...args: readonly string[]
 ): string => run(python, ['-c', script, ...args], folder)
 
-/** The same for a script that is a file, which may import those beside it and exports many networks. */
+/** The same for a script that is a file, which may import those beside it. PyTorch exports networks faster in it. */
 export const runPythonFile = (
   python: string,
   file: string,

@@ -442,9 +442,10 @@ describe('normalizations that are written out', () => {
       expect(await compare(model, wider, { runtime })).toMatchObject({ equal: true })
       return count
     }
-    const [one, eight] = [await runs(1), await runs(8)]
-    // A trial runs the second model three times more for a block, and what it runs apart from the rest for three samples, for what changes
-    // in it, and for what that takes. There are two: with random means, and with those of the values.
+    const [one, four, eight] = [await runs(1), await runs(4), await runs(8)]
+    // A trial runs the second model three times more for a block. There are two: with random means, and with those of the values.
+    expect(four - one).toBeLessThanOrEqual(2 * 3 * 3)
+    // Eight blocks are two parts: the second one runs for three samples, as it is, and for each value that it takes, too.
     expect(eight - one).toBeLessThanOrEqual(2 * (3 * 7 + 8))
   })
 

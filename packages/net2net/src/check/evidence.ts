@@ -21,7 +21,6 @@ export interface Evidence {
 }
 
 const trials: readonly Trial[] = [
-  { sizes: [1, -1e3, 1e3], share: 2 ** -6, isInParts: true },
   { sizes: [1, -1e3, 1e3], share: 2 ** -6 },
   { sizes: [1, -1e3, 1e3], share: 2 ** -6, isAmplified: true },
   ...[1, -1, 1e3, -1e3, 1e-3, 1e6, 1e-6, 1e9, 1e12].map((size) => ({
@@ -32,7 +31,6 @@ const trials: readonly Trial[] = [
 
 /** The same for half precision, whose largest number is 65,504. */
 const halfTrials: readonly Trial[] = [
-  { sizes: [1, -32, 32], share: 2 ** -4, isInParts: true },
   { sizes: [1, -32, 32], share: 2 ** -4 },
   { sizes: [1, -32, 32], share: 2 ** -4, isAmplified: true },
   ...[1, -1, 32, -32, 2 ** -5].map((size) => ({ sizes: [size, -size], share: 1 })),
@@ -96,7 +94,9 @@ export async function evidenceOf(
 class Examination {
   readonly cut: Cut
   readonly #ways: readonly Trial[]
-  #attempt: number
+  #attempt = 0
+  /** The first trial is made in parts, where these are not those of the whole, and then in the whole. */
+  #isInParts: boolean
   #part: Cut
   /** Weights of which a change was seen. */
   readonly #seen = new Set<string>()
@@ -111,9 +111,8 @@ class Examination {
     this.cut = cut
     this.#part = cut
     this.#ways = ways
-    // Where the parts are those of the whole, they show no more.
     const weights = new Set(cut.layers.map(({ weight }) => weight))
-    this.#attempt = hasManyChanges(cut.b.graph, (name) => weights.has(name)) ? 0 : 1
+    this.#isInParts = hasManyChanges(cut.b.graph, (name) => weights.has(name))
   }
 
   /** What the next trial examines. */
@@ -123,10 +122,10 @@ class Examination {
 
   /** Makes the next trial. */
   async examine(laboratory: Laboratory): Promise<Outcome> {
-    const trial = this.#ways[this.#attempt]!
+    const trial = { ...this.#ways[this.#attempt]!, isInParts: this.#isInParts }
     const outcome =
       this.#part.points.length > 0
-        ? await laboratory.examine(this.#part, trial, Math.max(0, this.#attempt - 1), this.#seen)
+        ? await laboratory.examine(this.#part, trial, this.#attempt, this.#seen)
         : nothing
     for (const point of outcome.differing.keys()) this.#differed.add(point)
     for (const point of outcome.agreeing) this.#agreed.add(point)
@@ -160,7 +159,8 @@ class Examination {
   goOn(): boolean {
     if (this.#attempt + 1 === this.#ways.length) return false
     if (this.#ways[this.#attempt]!.share < 1) this.#part = this.#insensitivePart()
-    this.#attempt++
+    if (this.#isInParts) this.#isInParts = false
+    else this.#attempt++
     return true
   }
 

@@ -44,13 +44,11 @@ export interface Trial {
    * Regions run in parts, so that a part alone runs again for each weight that changes in it. Some changes show less
    * that way: what they move is moved at random, element by element, to see how far it moves what follows.
    */
-  readonly isInParts?: true
+  readonly isInParts?: boolean
 }
 
 /** Regions with so many bytes of weights have no third sample: they take time, and many rows each. */
 const LARGE = 2 ** 25
-
-const shorter = (trial: Trial): Trial => ({ ...trial, sizes: trial.sizes.slice(0, 2) })
 
 const isLarge = ({ graph }: Model): boolean => {
   let bytes = 0
@@ -113,7 +111,7 @@ export class Laboratory {
   ): Promise<Outcome> {
     const cut = trial.isAmplified ? await amplified(whole) : whole
     if (!cut) return nothing
-    const { sizes } = isLarge(cut.b) ? shorter(trial) : trial
+    const sizes = isLarge(cut.b) ? trial.sizes.slice(0, 2) : trial.sizes
     for (const isRandom of [true, false])
       try {
         const { samples, hidden } = await this.#samples(
@@ -147,7 +145,7 @@ export class Laboratory {
   async #run(
     cut: Cut,
     samples: readonly Feeds[],
-    { share, isInParts }: Trial,
+    { share, isInParts = false }: Trial,
     seen: ReadonlySet<string>,
   ): Promise<Outcome> {
     const [a, b] = [this.#session(cut.a, samples), this.#session(cut.b, samples)]
@@ -167,7 +165,7 @@ export class Laboratory {
           sample: 0,
           share,
           weights,
-          isInParts: isInParts === true,
+          isInParts,
           changes: (name) => {
             if (sought.has(name)) return true
             const dtype = values.get(name)?.dtype
