@@ -1,14 +1,14 @@
 /** How often a stage of growth plans, applies and compiles. */
 import { expect, test, vi } from 'vitest'
-import { ArrayDataset } from '../data/dataset.ts'
-import { dense, sequential } from '../layers/index.ts'
-import { randomStream } from '../tensor/random.ts'
-import { sgd } from '../training/index.ts'
-import { trainGrowing } from './index.ts'
+import { ArrayDataset } from '../../src/data/dataset.ts'
+import { trainGrowing } from '../../src/growing/index.ts'
+import { dense, sequential } from '../../src/layers/index.ts'
+import { randomStream } from '../../src/tensor/random.ts'
+import { sgd } from '../../src/training/index.ts'
 
 const calls = vi.hoisted(() => ({ solve: 0, applyPlan: 0, buildStep: 0 }))
-vi.mock('../growth/apply/apply.ts', async (original) => {
-  const module = await original<typeof import('../growth/apply/apply.ts')>()
+vi.mock('../../src/growth/apply/apply.ts', async (original) => {
+  const module = await original<typeof import('../../src/growth/apply/apply.ts')>()
   const applyPlan: typeof module.applyPlan = (...args) => {
     calls.applyPlan++
     return module.applyPlan(...args)
@@ -16,16 +16,16 @@ vi.mock('../growth/apply/apply.ts', async (original) => {
   return { ...module, applyPlan }
 })
 // Solving begins with the facts of a model.
-vi.mock('../growth/solve/facts.ts', async (original) => {
-  const module = await original<typeof import('../growth/solve/facts.ts')>()
+vi.mock('../../src/growth/solve/facts.ts', async (original) => {
+  const module = await original<typeof import('../../src/growth/solve/facts.ts')>()
   const factsOf: typeof module.factsOf = (...args) => {
     calls.solve++
     return module.factsOf(...args)
   }
   return { ...module, factsOf }
 })
-vi.mock('../training/compile/step-graph.ts', async (original) => {
-  const module = await original<typeof import('../training/compile/step-graph.ts')>()
+vi.mock('../../src/training/compile/step-graph.ts', async (original) => {
+  const module = await original<typeof import('../../src/training/compile/step-graph.ts')>()
   const buildStep: typeof module.buildStep = (...args) => {
     calls.buildStep++
     return module.buildStep(...args)
