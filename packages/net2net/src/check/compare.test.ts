@@ -104,9 +104,9 @@ describe('compare', () => {
 
   describe('dense layers whose sums are large', () => {
     /** Every unit of the hidden layer in `copies`; `scale` changes the function. */
-    function dense({ copies = 1, scale = 1 } = {}): Model {
+    function dense({ copies = 1, scale = 1, inputs = 2000 } = {}): Model {
       const random = randomStream(5, 'dense')
-      const [inputs, hidden, outputs] = [2000, 1500, 10]
+      const [hidden, outputs] = [1500, 10]
       const normal = (rows: number, columns: number) =>
         float32(
           [rows, columns],
@@ -131,6 +131,13 @@ describe('compare', () => {
       const report = await compare(dense(), dense({ copies: 3 }), options)
       expect(report.outputs[0]!.maxRel).toBeGreaterThan(1e-5)
       expect(report.outputs[0]!.rounding).toBeGreaterThan(0)
+      expect(report.equal).toBe(true)
+    })
+
+    test('are so, too, where they have too many weights to round all of these otherwise', async () => {
+      const inputs = 6000
+      const report = await compare(dense({ inputs }), dense({ inputs, copies: 3 }), options)
+      expect(report.outputs[0]!.maxRel).toBeGreaterThan(1e-5)
       expect(report.equal).toBe(true)
     })
 
@@ -161,6 +168,24 @@ describe('compare', () => {
       const report = await compare(deep(), deep({ scale: 1 + 2 ** -12 }))
       expect(report.outputs[0]!.rounding).toBeGreaterThan(1e-5)
       expect(report.equal).toBe(false)
+    })
+
+    test('is rounded in further ways only where the first one is not enough', async () => {
+      /** With a dense layer beside it, whose product is the same in plain kernels, but not with other weights. */
+      const besideDense = (network: Model): Model => {
+        const graph = new GraphBuilder(network.graph)
+        graph.input('v', 'float32', [1, 50])
+        const product = graph.node('MatMul', [
+          'v',
+          graph.constant(float32([50, 3], new Array(150).fill(1))),
+        ])
+        graph.output(product, 'float32', [1, 3])
+        return { ...network, graph: graph.graph() }
+      }
+      const rounding = async (other: Model) =>
+        (await compare(besideDense(deep()), besideDense(other))).outputs[1]!.rounding
+      expect(await rounding(deep({ copies: 2 }))).toBe(0)
+      expect(await rounding(deep({ scale: 2 }))).toBeGreaterThan(0)
     })
 
     test('equals nothing else where a tolerance is given', async () => {

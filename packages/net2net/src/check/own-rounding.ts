@@ -12,34 +12,41 @@ import { outOfCoreSession } from './out-of-core/segmented-session.ts'
 
 /**
  * How far the outputs move where the same function is rounded otherwise: in single precision where
- * the model has half, else with its sums in another order, and with its weights rounded otherwise.
+ * the model has half, else in plain kernels, then with its weights rounded otherwise as well, then with its sums in parts.
+ * Each of these costs more than the one before. Whoever has seen enough need not ask for the next.
  *
  * @param measure how far another computation is from `computation`, by output
- * @returns the largest |Δ| of each output
+ * @yields the largest |Δ| of each output so far
  */
-export async function ownRounding(
+export async function* ownRoundings(
   runtime: Runtime,
   computation: Computation,
   model: Model,
   measure: (other: Computation) => Promise<readonly Difference[]>,
-): Promise<readonly number[]> {
-  // Where a number at a threshold changes a size, nothing follows for how far numbers move.
-  const sizes = async (other: Computation) =>
-    (await measure(other)).map(({ maxAbs, problem }) => (problem === undefined ? maxAbs : 0))
+): AsyncGenerator<readonly number[]> {
+  let largest: readonly number[] = computation.outputs.map(() => 0)
+  const withOther = async (other: Computation) => {
+    // Where a number at a threshold changes a size, nothing follows for how far numbers move.
+    const found = (await measure(other)).map((difference) =>
+      difference.problem === undefined ? difference.maxAbs : 0,
+    )
+    largest = largest.map((size, i) => Math.max(size, found[i]!))
+    return largest
+  }
   const single = inSinglePrecision(model)
-  if (single)
-    try {
-      const other = outOfCoreSession(runtime, single, ORDERS[0])
-      return await sizes(takingHalf(computation, other))
-    } catch (cause) {
+  if (single) {
+    const other = takingHalf(computation, outOfCoreSession(runtime, single, IN_PARTS))
+    const inSingle = await withOther(other).catch((cause: unknown) => {
       // Some operators of a runtime's own exist in half precision alone.
-      if (!(cause instanceof Net2NetError) || cause.kind !== 'input') throw cause
-    }
-  const found: (readonly number[])[] = []
-  for (const order of ORDERS) found.push(await sizes(outOfCoreSession(runtime, model, order)))
+      if (cause instanceof Net2NetError && cause.kind === 'input') return undefined
+      throw cause
+    })
+    if (inSingle) return yield inSingle
+  }
+  yield await withOther(outOfCoreSession(runtime, model, PLAIN))
   const rounded = await withOtherRounding(model)
-  if (rounded) found.push(await sizes(outOfCoreSession(runtime, rounded, ORDERS[1])))
-  return computation.outputs.map((_, i) => Math.max(...found.map((each) => each[i]!)))
+  if (rounded) yield await withOther(outOfCoreSession(runtime, rounded, PLAIN))
+  yield await withOther(outOfCoreSession(runtime, model, IN_PARTS))
 }
 
 /** Models with more bytes of weights have sums that are long enough to round otherwise in another order. */
@@ -64,14 +71,11 @@ async function withOtherRounding(model: Model): Promise<Model | undefined> {
   return { ...model, graph: { ...model.graph, initializers } }
 }
 
-/**
- * Other orders of a model's sums: in parts where products are large, and as plain kernels have
- * them. Either may happen to move the outputs little.
- */
-const ORDERS: readonly OutOfCoreOptions[] = [
-  { optimization: 'basic', blockBytes: 2 ** 14, sumParts: 3 },
-  { optimization: 'basic', blockBytes: 2 ** 25 },
-]
+/** The order that plain kernels have for a model's sums. It may happen to move the outputs little. */
+const PLAIN: OutOfCoreOptions = { optimization: 'basic', blockBytes: 2 ** 25 }
+
+/** Another order, in parts where products are large. It may happen to move the outputs little, too. */
+const IN_PARTS: OutOfCoreOptions = { optimization: 'basic', blockBytes: 2 ** 14, sumParts: 3 }
 
 /** A computation in single precision in the place of one in half. */
 const takingHalf = ({ inputs, outputs }: Computation, single: Computation): Computation => ({
