@@ -34,8 +34,8 @@ export default defineConfig({
         test: {
           name: 'units',
           include: ['packages/*/src/**/*.test.ts'],
-          // These files are many and short: a process for each would take half of their time again. A file that
-          // replaces modules (`vi.mock`) stands in `packages/net2net/test`, where each has a process of its own.
+          // These files are many and short: a process for each of them takes half as long again. A file that
+          // replaces modules (`vi.mock`) belongs in `packages/net2net/test`, where every file has its own process.
           isolate: false,
           setupFiles: ['packages/net2net/testing/first-session.ts'],
         },
