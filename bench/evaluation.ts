@@ -27,13 +27,13 @@ export async function benchmarkEvaluation({ quick, threads }: Settings): Promise
   for (const batchSize of [1, 8, 100, 1000]) {
     const options = { runtime: nodeRuntime, batchSize, session: { threads } }
     // Ready tensors, so that nothing but ONNX Runtime is timed.
-    const { dims, data: values } = [...data.slice(0, batchSize).batches(batchSize)][0]!.inputs
-      .input!
+    const [batch] = data.slice(0, batchSize).batches(batchSize)
+    const { dims, data: values } = batch!.inputs.input!
     const input = new ort.Tensor('float32', values as Float32Array, dims)
     const bare: Contestant = {
       name: 'bare session',
-      // Each round has a session of its own, as ours has: where its memory comes to lie makes a difference. All options but the
-      // number of threads are ONNX Runtime's own.
+      // Each round creates a session, as `evaluate` and `predict` do: its speed depends on where its memory lies.
+      // It sets the number of threads, and all other options are ONNX Runtime's defaults.
       async run(times) {
         const session = await ort.InferenceSession.create(bytes, { intraOpNumThreads: threads })
         try {

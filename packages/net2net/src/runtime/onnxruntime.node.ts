@@ -38,7 +38,7 @@ export const nodeRuntime: Runtime = ortRuntime({
     ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),
     logSeverityLevel: 4,
     // Idle threads look for work for 100 µs before they sleep: to wake one costs as much as a small kernel, and more on a virtual machine.
-    // Longer gains nothing, and takes the cores from other processes (docs/lab/steps-on-the-cpu.md has the figures).
+    // Longer gains little, and takes the cores from other processes (docs/lab/steps-on-the-cpu.md has the figures).
     // Slots of units that have died decay into denormal numbers, which processors are slow at. ONNX Runtime sets this for the thread
     // that creates the first session, too: JavaScript takes such numbers for zero there, from then on.
     extra: { session: { intra_op: { spin_duration_us: '100' }, set_denormal_as_zero: '1' } },
