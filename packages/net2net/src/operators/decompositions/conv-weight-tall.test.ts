@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { block, operatorsOf, run } from '../../../testing/compare-steps.ts'
+import { block, expectSameOutputs, operatorsOf, run } from '../../../testing/compare-steps.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
 import { gradientOperators } from '../../../testing/gradient-operators.ts'
 import { testSeed } from '../../../testing/seed.ts'
@@ -123,6 +123,35 @@ describe('the weight gradient by tall kernels is that of the standard', () => {
         const error = difference(found, expected)
         expect(error, `seed ${testSeed}: ${JSON.stringify(drawn)}`).toBeLessThan(3e-6)
       }
+    }
+  })
+})
+
+describe('kernels that leave the second-level cache are taken apart, in batches of any size', () => {
+  const axis = (input: number) => ({
+    ...{ kernel: 3, stride: 1, dilation: 1, pads: { begin: 1, end: 1 } },
+    input,
+  })
+  test.skipIf(block === 1).each([
+    ['images in blocks', { window: [axis(41), axis(40)] }],
+    ['groups of blocks', { channels: 64, filters: 64, groups: 2, window: [axis(40), axis(41)] }],
+    ['a stride', { window: [axis(81), axis(80)].map((given) => ({ ...given, stride: 2 })) }],
+    ['every second column apart', { window: [axis(40), { ...axis(40), dilation: 2 }] }],
+    ['filtered rows', { channels: 64, filters: 128, window: [axis(48), axis(48)] }],
+  ])('%s', async (name, given) => {
+    const drawn = { batch: 1, channels: 32, filters: 32, groups: 1, ...given }
+    const random = randomStream(testSeed, name)
+    const feedsFor = (batch: number) => feedsOf({ ...drawn, batch }, random)
+    const lowered = lowerForCpu(
+      modelOf(drawn, feedsFor(1), byTallKernels, 'onnxruntime-cpu'),
+      block,
+    )
+    expect(operatorsOf(lowered)).toContain('Min')
+    for (const batch of [1, 5, 8, 12]) {
+      const feeds = feedsFor(batch)
+      const standard = modelOf(drawn, feeds, byStandard, 'standard')
+      // Each element is a sum of up to 20,000 products.
+      await expectSameOutputs(lowered, standard, feeds, 1e-5)
     }
   })
 })

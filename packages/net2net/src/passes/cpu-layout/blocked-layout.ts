@@ -288,7 +288,7 @@ class BlockedGraph {
   #stacked(name: string): BlockedImages | undefined {
     const found = imagesBelow(name, this.#links, this.#infos)
     const whole = found && this.#wholeBlocks(found.images)
-    return whole && { ...found, ...whole }
+    return whole && { ...found, ...whole, count: () => this.#batchOf(found.images) }
   }
 
   /** The image in whole blocks that this one is, or is the first channels of: see `filled-channels.ts`, or as ONNX Runtime fills them up. */

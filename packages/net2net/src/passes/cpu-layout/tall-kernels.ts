@@ -14,6 +14,7 @@ import {
 } from '../../operators/helpers/minimal-filtering.ts'
 import { type Columns, matrixOf, tiledRows } from './filtered-rows.ts'
 import type { ImagesBelow } from './images-below.ts'
+import { type KernelImages, sizesByParts } from './kernel-parts.ts'
 import { gradientTiles, type RowTiles } from './row-tiles.ts'
 
 export interface ImagesInBlocks extends ImagesBelow {
@@ -24,6 +25,8 @@ export interface ImagesInBlocks extends ImagesBelow {
 export interface BlockedImages extends ImagesInBlocks {
   /** [N, C, H, W] in blocks; converted if need be. */
   blocks(): string
+  /** How many images there are: int64 [1]. */
+  count(): string
 }
 
 /** What a tall kernel gives. */
@@ -61,22 +64,22 @@ export function tallKernels(
         ? gradient!
         : context.emit('ReorderOutput', [gradient!], { channels: filters }, { blocked: true })[0]!,
   })
+  const below = (images: BlockedImages, given: readonly [number, number, number, number]) =>
+    reshapeBlocks(context, belowEachOther(context, images, [given[0], given[1]]), given)
   if (group > 1 && samples === 1) {
     if (x?.channels !== kernels.channels) return undefined
+    const { channels } = x
     const inputs = [
-      belowEachOther(context, x, [1, x.channels, -1, x.sizes[2]]),
-      belowEachOther(context, kernels, [x.channels, 1, -1, kernels.sizes[2]]),
+      below(x, [1, channels, -1, x.sizes[2]]),
+      below(kernels, [channels, 1, -1, kernels.sizes[2]]),
     ]
-    const attributes = new Map([...node.attributes, ...attributesOf({ group: x.channels })])
+    const attributes = new Map([...node.attributes, ...attributesOf({ group: channels })])
     return own(context.emit('Conv', inputs, attributes, { blocked: true }))
   }
   if (x && fillsColumns(node, context.block, [samples, filters], x, kernels))
     return byColumns(context, x, kernels, group)
   if (group > 1) return undefined
-  const inputs = [
-    context.plain(0),
-    belowEachOther(context, kernels, [kernels.channels, 1, -1, kernels.sizes[2]]),
-  ]
+  const inputs = [context.plain(0), below(kernels, [kernels.channels, 1, -1, kernels.sizes[2]])]
   return own(context.emit('Conv', inputs, node.attributes, { blocked: true }))
 }
 
@@ -208,13 +211,24 @@ function convolved(
   const { block } = context
   const [top, , bottom] = pads
   const [columns, wide] = apart
-  const given = [x.channels / group / block, group, -1, wide * block] as const
+  const samples = x.channels / group / block
   const { ofImages, ofKernels } = zerosBeside(window, x, kernels)
+  const images = belowEachOther(context, x, [samples, group], ofImages, step)
+  const filters = belowEachOther(context, kernels, [kernels.channels, 1], ofKernels, step)
+  const parts: KernelImages = {
+    batch: x.batch,
+    rows: step * heightOf(kernels),
+    columns,
+    groups: group,
+    filters: kernels.channels / group,
+  }
+  const inParts = (value: string, sizes: (count: number) => readonly number[]) =>
+    context.emit('Reshape', [value, sizesByParts(context, parts, x.count, sizes)])[0]!
   return context.emit(
     'Conv',
     [
-      belowEachOther(context, x, given, ofImages, step),
-      belowEachOther(context, kernels, [kernels.channels, 1, -1, columns], ofKernels, step),
+      inParts(images, (count) => [samples, group * count, -1, wide * block]),
+      inParts(filters, (count) => [kernels.channels, count, -1, columns]),
     ],
     {
       strides: [between, 1],
@@ -304,38 +318,42 @@ function tapsOfTiles(
   return reshapeBlocks(context, sorted, [count, kernels.channels, -1, window.width * block])
 }
 
+/** Rows of an image with the zeros behind it. */
+const heightOf = ({ sizes: [, height, width], zeros }: ImagesBelow): number =>
+  height + zeros / width
+
 /**
- * Blocks of images below each other in the given sizes, with the zeros behind each and so many columns of zeros before and behind its rows. With a step, the
- * columns 0, s, 2s, … of all images come first, and then the others.
+ * Blocks of images below each other, with the zeros behind each and so many columns of zeros before and behind its rows, in the order that so many samples
+ * and groups have. With a step, the columns 0, s, 2s, … of all images come first, and then the others.
  */
 function belowEachOther(
   context: BlockedContext,
-  { blocks, channels, sizes: [, height, width], zeros }: BlockedImages,
-  given: readonly [samples: number, groups: number, rows: number, columns: number],
-  [left, right]: readonly [number, number] = [0, 0],
+  images: BlockedImages,
+  [samples, groups]: readonly [samples: number, groups: number],
+  [left, right]: Columns = [0, 0],
   step = 1,
 ): string {
-  const [samples, groups] = given
-  const more = zeros / width
-  const isPadded = more + left + right > 0
-  const images = isPadded
-    ? padBlocks(context, blocks(), channels, [0, left, more, right])
-    : blocks()
+  const {
+    channels,
+    sizes: [, height, width],
+  } = images
+  const [rows, columns] = [heightOf(images), left + width + right]
+  const isPadded = rows > height || columns > width
+  const blocks = isPadded
+    ? padBlocks(context, images.blocks(), channels, [0, left, rows - height, right])
+    : images.blocks()
   const count = channels / context.block
-  const [rows, columns] = [height + more, left + width + right]
   const moved = (dims: readonly number[], perm: readonly number[]) =>
-    context.emit('Transpose', [reshapeBlocks(context, images, dims)], { perm })[0]!
+    context.emit('Transpose', [reshapeBlocks(context, blocks, dims)], { perm })[0]!
+  if (count === 1 && step === 1) return blocks
   const outer = samples > 1 ? groups : 1
-  const inOrder = () => {
-    if (step > 1)
-      return moved(
-        [-1, outer, count / outer, rows, columns / step, step, context.block],
-        [2, 1, 5, 0, 3, 4, 6],
-      )
-    const numbers = rows * columns * context.block
-    return outer > 1
-      ? moved([-1, outer, count / outer, numbers], [2, 1, 0, 3])
-      : moved([-1, count, numbers], [1, 0, 2])
-  }
-  return reshapeBlocks(context, count === 1 && step === 1 ? images : inOrder(), given)
+  if (step > 1)
+    return moved(
+      [-1, outer, count / outer, rows, columns / step, step, context.block],
+      [2, 1, 5, 0, 3, 4, 6],
+    )
+  const numbers = rows * columns * context.block
+  return outer > 1
+    ? moved([-1, outer, count / outer, numbers], [2, 1, 0, 3])
+    : moved([-1, count, numbers], [1, 0, 2])
 }
