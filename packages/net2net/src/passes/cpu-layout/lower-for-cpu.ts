@@ -11,7 +11,6 @@ import { equalSizes } from './equal-sizes.ts'
 import { fastKernels } from './fast-kernels.ts'
 import { fillChannels } from './filled-channels.ts'
 import { noneInBlocks, type StateInBlocks } from './filter-blocks.ts'
-import { foldUpdates } from './fold-updates.ts'
 import { inferOnce } from './infer-once.ts'
 import { joinGroups } from './joined-groups.ts'
 import { movedRows } from './moved-rows.ts'
@@ -19,6 +18,7 @@ import { phaseConvolutions } from './phased-convolution.ts'
 import { phaseTranspositions } from './phased-transposition.ts'
 import { repeatedNumbers } from './repeated-numbers.ts'
 import { rowFactors } from './row-factors.ts'
+import { scaledFactors } from './scaled-factors.ts'
 import { scaledGradients } from './scaled-gradients.ts'
 import { singleReshapes } from './single-reshapes.ts'
 import { sumsOfProducts } from './sums-of-products.ts'
@@ -57,7 +57,7 @@ export function lowerStep(
 ): { readonly model: Model; readonly inBlocks: StateInBlocks } {
   const fast = fastKernels(model)
   const columns = columnConvolutions(fast)
-  const updated = scaledGradients(foldUpdates(columns))
+  const updated = scaledGradients(scaledFactors(columns))
   const even = equalRanks(turnedProducts(sumsOfProducts(rowFactors(updated))))
   const isGrouped = even.graph.nodes.some((node) => intAttribute(node, 'group', 1) > 1)
   const filled = block > 1 ? fillChannels(even, block) : even

@@ -15,7 +15,6 @@ import { difference, sent } from '../../../testing/sent-tensors.ts'
 import { float, intAttribute, intsAttribute, stringAttribute } from '../../model/attributes.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import { linksOf } from '../../model/links.ts'
-import type { Model } from '../../model/model.ts'
 import { widestBlock } from '../../operators/helpers/blocked.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { fillTensor, ones, zeros } from '../../tensor/fill.ts'
@@ -874,53 +873,6 @@ describe('convolutions of narrow groups, whose channels fill no blocks', () => {
       { seed: testSeed, numRuns: 40 },
     )
   }, 60_000)
-})
-
-describe('updates with momentum', () => {
-  const wide = (width: number): Spec => ({
-    input: [8],
-    gradients: false,
-    layers: (net) => {
-      const { builder } = net
-      const first = builder.node('MatMul', ['input', net.parameter('m', [8, width])])
-      const hidden = builder.node('MatMul', [net.relu(first), net.parameter('n', [width, width])])
-      const image = builder.node('Reshape', [
-        hidden,
-        builder.constant(int64([0, width, 1, 1]), 'image'),
-      ])
-      return [net.conv(image, [width, width, 1, 1]), width]
-    },
-  })
-  const folded = ({ graph }: Model) =>
-    graph.nodes.filter(
-      ({ opType, inputs }) => opType === 'Gemm' && inputs[2]?.endsWith('.momentum'),
-    )
-
-  test('a product gives the new velocity', async () => {
-    const lowered = await compareSteps(wide(800))
-    expect(folded(lowered).map(({ outputs }) => outputs[0])).toEqual(
-      expect.arrayContaining(['n.momentum.next', 'w.momentum.next']),
-    )
-  })
-
-  test('… small ones too, but where both factors have far more elements than the parameter', async () => {
-    expect(folded(await compareSteps(wide(40))).map(({ outputs }) => outputs[0])).toEqual(
-      expect.arrayContaining(['m.momentum.next', 'n.momentum.next']),
-    )
-    const rows = (count: number): Spec => ({
-      input: [count, 8],
-      gradients: false,
-      layers: (net) => {
-        const m = net.parameter('m', [8, 8])
-        return [net.relu(net.builder.node('MatMul', ['input', m])), 8 * count]
-      },
-    })
-    const names = async (count: number) =>
-      folded(await compareSteps(rows(count))).map(({ outputs }) => outputs[0])
-    // A batch that is left open counts as 32.
-    expect(await names(4)).toContain('m.momentum.next')
-    expect(await names(5)).not.toContain('m.momentum.next')
-  })
 })
 
 test.each([

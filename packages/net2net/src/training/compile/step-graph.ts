@@ -246,7 +246,6 @@ function sumOfRows(emitter: Emitter, value: string): string {
   const shape = emitter.info(value).shape ?? []
   const [rows] = shape
   if (shape.length < 2 || elementCount(shape.map(Number)) < fewElements) return value
-  // Updates in products have parameters as matrices: a Reshape takes either.
   return reduce(emitter, 'Sum', reshape(emitter, value, [Number(rows), -1]), [1], false)
 }
 

@@ -41,7 +41,7 @@ export class BufferedStepper implements Stepper {
     this.#session = session
     this.#inBlocks = inBlocks
     this.#adapt = feedAdapter(graph)
-    const start = fedState(graph, state, session, inBlocks)
+    const start = fedState(graph, state, inBlocks)
     const side = (): Side => {
       const fed = new Map([...start].map(([name, tensor]) => [name, copyTensor(tensor)]))
       const outputs: Record<string, Tensor> = { loss: this.#loss }

@@ -1,13 +1,11 @@
 /** The state of a step graph in the tensors that its session is fed, and back. */
-import type { Shape } from '../../model/model.ts'
 import {
   fromFilterBlocks,
   noneInBlocks,
   type StateInBlocks,
   toFilterBlocks,
 } from '../../passes/cpu-layout/filter-blocks.ts'
-import type { Session } from '../../runtime/runtime.ts'
-import { elementCount, float32, type NumericDType, Tensor } from '../../tensor/tensor.ts'
+import { elementCount, float32, type Tensor } from '../../tensor/tensor.ts'
 import type { StepGraph } from '../compile/step-graph.ts'
 
 type Tensors = ReadonlyMap<string, Tensor>
@@ -16,19 +14,14 @@ type Tensors = ReadonlyMap<string, Tensor>
 export function fedState(
   { joined }: StepGraph,
   state: Tensors,
-  session: Session,
   { names, block }: StateInBlocks = noneInBlocks,
 ): Tensors {
-  const shapes = new Map(session.inputs.map(({ name, shape }) => [name, shape]))
   const fed = new Map<string, Tensor>()
   const parts = new Set(joined.flatMap((vectors) => vectors.parts))
   for (const vectors of joined)
     fed.set(vectors.name, joinedTensor(vectors.parts.map((name) => state.get(name)!)))
   for (const [name, tensor] of state)
-    if (!parts.has(name)) {
-      const ordered = names.has(name) ? toFilterBlocks(tensor, block) : tensor
-      fed.set(name, viewedAs(ordered, shapes.get(name)))
-    }
+    if (!parts.has(name)) fed.set(name, names.has(name) ? toFilterBlocks(tensor, block) : tensor)
   return fed
 }
 
@@ -53,9 +46,7 @@ export function stateOf(
     const tensor = fed.get(name)!
     return names.has(name) ? fromFilterBlocks(tensor, block) : tensor
   }
-  return new Map(
-    [...state].map(([name, { dims }]) => [name, parts.get(name) ?? viewedAs(own(name), dims)]),
-  )
+  return new Map([...state.keys()].map((name) => [name, parts.get(name) ?? own(name)]))
 }
 
 function joinedTensor(parts: readonly Tensor[]): Tensor {
@@ -66,14 +57,4 @@ function joinedTensor(parts: readonly Tensor[]): Tensor {
     offset += data.length
   }
   return float32([whole.length], whole)
-}
-
-/** The same elements in the shape that the session takes them in. */
-function viewedAs(tensor: Tensor, shape: Shape | undefined): Tensor {
-  const sizes = shape?.every((dim) => typeof dim === 'number') ? (shape as number[]) : undefined
-  return sizes === undefined ||
-    String(sizes) === String(tensor.dims) ||
-    elementCount(sizes) !== elementCount(tensor.dims)
-    ? tensor
-    : new Tensor<NumericDType>(tensor.dtype, sizes, tensor.data)
 }

@@ -46,7 +46,7 @@ export class HandedStepper implements Stepper {
     this.#options = options
     this.#session = session
     this.#adapt = feedAdapter(graph)
-    this.#fed = fedState(graph, state, session)
+    this.#fed = fedState(graph, state)
     this.#wanted = [
       'loss',
       ...(graph.counts ? ['correct'] : []),
