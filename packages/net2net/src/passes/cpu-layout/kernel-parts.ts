@@ -27,18 +27,25 @@ export interface KernelImages {
   readonly filters: number
 }
 
+/** Does ONNX Runtime take so many channels of an image? Fewer than a block are in none, and more have to be whole ones. */
+export const areTaken = (channels: number, block: number): boolean =>
+  channels < block || channels % block === 0
+
 /** As how many channels so many images are taken: the fewest whose parts stay in the cache, or the most that there may be. */
 export function countOfParts(images: number, kernels: KernelImages, block: number): number {
   const { rows, columns, groups, filters } = kernels
   const bytes = 4 * rows * columns * (Math.min(filters, filterBlocks * block) + block)
-  // So few channels are in no blocks; ONNX Runtime has none but whole blocks of more.
-  const isTaken = (channels: number) => channels < block || channels % block === 0
-  const counts = range(block, 1).filter((count) => images % count === 0 && isTaken(groups * count))
-  return counts.find((count) => (images / count) * bytes <= mostBytes) ?? counts.at(-1) ?? 1
+  let most = 1
+  for (let count = 1; count < block; count++) {
+    if (images % count !== 0 || !areTaken(groups * count, block)) continue
+    most = count
+    if ((images / count) * bytes <= mostBytes) break
+  }
+  return most
 }
 
 /**
- * The sizes that a number of parts gives, as a value of the graph: int64.
+ * What gives the sizes that follow from the number of parts, as a value of the graph: int64.
  *
  * @param batch int64 [1], of the batch that the kernels' images have
  */
@@ -46,16 +53,20 @@ export function sizesByParts(
   context: BlockedEmitter,
   kernels: KernelImages,
   batch: () => string,
-  sizes: (parts: number) => readonly number[],
-): string {
-  const ofImages = (images: number) => sizes(countOfParts(images, kernels, context.block))
-  if (typeof kernels.batch === 'number') return context.constantOf(int64(ofImages(kernels.batch)))
-  const one = sizes(1)
-  const rows = [one, ...range(largestBatch + 1, 1).map(ofImages), one]
-  if (rows.every((row) => row.join() === one.join())) return context.constantOf(int64(one))
-  const last = context.constantOf(int64([rows.length - 1]))
+): (sizes: (parts: number) => readonly number[]) => string {
+  const countOf = (images: number) => countOfParts(images, kernels, context.block)
+  const open = typeof kernels.batch === 'number' ? [] : range(largestBatch + 1, 1).map(countOf)
+  const known = typeof kernels.batch === 'number' ? countOf(kernels.batch) : 1
+  if (open.every((count) => count === known))
+    return (sizes) => context.constantOf(int64(sizes(known)))
+  // Of no images, and of more than the table has, there is one part.
+  const counts = [1, ...open, 1]
+  const last = context.constantOf(int64([counts.length - 1]))
   const [images = ''] = context.emit('Min', [batch(), last])
   const [index = ''] = context.emit('Squeeze', [images])
-  const table = context.constantOf(int64(rows.flat(), [rows.length, one.length]))
-  return context.emit('Gather', [table, index])[0]!
+  return (sizes) => {
+    const rows = counts.map(sizes)
+    const table = context.constantOf(int64(rows.flat(), [rows.length, rows[0]!.length]))
+    return context.emit('Gather', [table, index])[0]!
+  }
 }

@@ -134,6 +134,17 @@ export class Rewriter {
     return name
   }
 
+  /** The source with what takes the place of some of its nodes; the source itself where there is none. */
+  changed(changes: ReadonlyMap<Node, () => void>): Model {
+    if (changes.size === 0) return this.#source
+    for (const node of this.#source.graph.nodes) {
+      const change = changes.get(node)
+      if (change) change()
+      else this.keep(node)
+    }
+    return this.model()
+  }
+
   #constantsByShape(): Map<string, readonly NamedTensor[]> {
     const found = new Map<string, NamedTensor[]>()
     if (!this.#sharesInitializers) return found

@@ -9,6 +9,7 @@ import { type Dim, isStandard, type Model, type Node } from '../../model/model.t
 import { positionsOf } from '../../operators/helpers/costs.ts'
 import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
+import { reshapedResult } from './views.ts'
 
 /** The same values, up to rounding. */
 export function scaledFactors(model: Model): Model {
@@ -28,8 +29,7 @@ export function scaledFactors(model: Model): Model {
   const changes = new Map<Node, () => void>()
   for (const product of graph.nodes) {
     if (!isStandard(product, 'Gemm') || product.inputs.length !== 2) continue
-    const next = onlyReader({ links, model }, product.outputs[0]!)
-    const [gradient = ''] = (next && isStandard(next, 'Reshape') ? next : product).outputs
+    const gradient = reshapedResult(product, { links, model })
     const multiplied = onlyReader({ links, model }, gradient)
     const scale = multiplied?.inputs.find((name) => name !== gradient) ?? ''
     if (!multiplied || !isStandard(multiplied, 'Mul') || !isNumber(scale)) continue
@@ -45,11 +45,5 @@ export function scaledFactors(model: Model): Model {
       rewriter.replace(multiplied.outputs[0]!, rewriter.value(gradient)),
     )
   }
-  if (changes.size === 0) return model
-  for (const node of graph.nodes) {
-    const change = changes.get(node)
-    if (change) change()
-    else rewriter.keep(node)
-  }
-  return rewriter.model()
+  return rewriter.changed(changes)
 }

@@ -9,6 +9,7 @@ import { isStandard, type Model, type Node } from '../../model/model.ts'
 import { float32, toNumbers } from '../../tensor/tensor.ts'
 import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
+import { reshapedResult } from './views.ts'
 
 /** The same values, up to rounding. */
 export function scaledGradients(model: Model): Model {
@@ -30,8 +31,7 @@ export function scaledGradients(model: Model): Model {
   for (const product of model.graph.nodes) {
     const isPlain = product.inputs.length === 2 && floatAttribute(product, 'alpha', 1) === 1
     if (!isStandard(product, 'Gemm') || !isPlain) continue
-    const view = onlyReader({ links, model }, product.outputs[0]!)
-    const gradient = (view && isStandard(view, 'Reshape') ? view : product).outputs[0]!
+    const gradient = reshapedResult(product, { links, model })
     const both = readers(gradient)
     const scaled = both.find((node) => !Number.isNaN(factorOf(node, gradient)))
     const squared = both.find(
@@ -53,11 +53,5 @@ export function scaledGradients(model: Model): Model {
       rewriter.replace(square.outputs[0]!, value)
     })
   }
-  if (changes.size === 0) return model
-  for (const node of model.graph.nodes) {
-    const change = changes.get(node)
-    if (change) change()
-    else rewriter.keep(node)
-  }
-  return rewriter.model()
+  return rewriter.changed(changes)
 }

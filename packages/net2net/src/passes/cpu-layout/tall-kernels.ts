@@ -14,7 +14,7 @@ import {
 } from '../../operators/helpers/minimal-filtering.ts'
 import { type Columns, matrixOf, tiledRows } from './filtered-rows.ts'
 import type { ImagesBelow } from './images-below.ts'
-import { type KernelImages, sizesByParts } from './kernel-parts.ts'
+import { areTaken, type KernelImages, sizesByParts } from './kernel-parts.ts'
 import { gradientTiles, type RowTiles } from './row-tiles.ts'
 
 export interface ImagesInBlocks extends ImagesBelow {
@@ -123,8 +123,7 @@ function fillsColumns(
     filters === kernels.channels &&
     (filters / group) % block === 0 &&
     everyColumn(tallWindow(node, x, kernels), x) &&
-    // ONNX Runtime takes channels in no blocks where they are few, or would fill some.
-    (group < block || group % block === 0)
+    areTaken(group, block)
   )
 }
 
@@ -222,8 +221,9 @@ function convolved(
     groups: group,
     filters: kernels.channels / group,
   }
+  const byParts = sizesByParts(context, parts, x.count)
   const inParts = (value: string, sizes: (count: number) => readonly number[]) =>
-    context.emit('Reshape', [value, sizesByParts(context, parts, x.count, sizes)])[0]!
+    context.emit('Reshape', [value, byParts(sizes)])[0]!
   return context.emit(
     'Conv',
     [
