@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { block, expectSameOutputs, operatorsOf, run } from '../../../testing/compare-steps.ts'
+import { block, numbers, operatorsOf, relativeError, run } from '../../../testing/compare-steps.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
 import { gradientOperators } from '../../../testing/gradient-operators.ts'
 import { testSeed } from '../../../testing/seed.ts'
@@ -9,6 +9,7 @@ import { GraphBuilder } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
 import { lowerForCpu } from '../../passes/cpu-layout/lower-for-cpu.ts'
 import { type RandomStream, randomStream } from '../../tensor/random.ts'
+import { elementCount, float32 } from '../../tensor/tensor.ts'
 import type { Emitter, Target } from '../contract/gradient.ts'
 import { range } from '../helpers/emission.ts'
 import type { KnownWindowAxis } from '../helpers/windows.ts'
@@ -92,6 +93,17 @@ function feedsOf({ batch, channels, filters, window }: Drawn, random: RandomStre
   }
 }
 
+/** The images of a batch, each alone. */
+const imagesOf = ({ x, dy }: ReturnType<typeof feedsOf>, batch: number) =>
+  range(batch).map((k) => {
+    const [image, gradient] = [x, dy].map(({ dims, data }) => {
+      const count = elementCount(dims.slice(1))
+      const own = (data as Float32Array).slice(k * count, (k + 1) * count)
+      return float32([1, ...dims.slice(1)], own)
+    })
+    return { x: image!, dy: gradient! }
+  })
+
 function modelOf(
   drawn: Drawn,
   feeds: ReturnType<typeof feedsOf>,
@@ -136,7 +148,7 @@ describe('kernels that leave the second-level cache are taken apart, in batches 
     ['images in blocks', { window: [axis(41), axis(40)] }],
     ['groups of blocks', { channels: 64, filters: 64, groups: 2, window: [axis(40), axis(41)] }],
     ['a stride', { window: [axis(81), axis(80)].map((given) => ({ ...given, stride: 2 })) }],
-    ['every second column apart', { window: [axis(40), { ...axis(40), dilation: 2 }] }],
+    ['every second column apart, filtered', { window: [axis(40), { ...axis(40), dilation: 2 }] }],
     ['filtered rows', { channels: 64, filters: 128, window: [axis(48), axis(48)] }],
   ])('%s', async (name, given) => {
     const drawn = { batch: 1, channels: 32, filters: 32, groups: 1, ...given }
@@ -149,9 +161,18 @@ describe('kernels that leave the second-level cache are taken apart, in batches 
     expect(operatorsOf(lowered)).toContain('Min')
     for (const batch of [1, 5, 8, 12]) {
       const feeds = feedsFor(batch)
-      const standard = modelOf(drawn, feeds, byStandard, 'standard')
-      // Each element is a sum of up to 20,000 products.
-      await expectSameOutputs(lowered, standard, feeds, 1e-5)
+      const found = numbers((await run(lowered, feeds)).dw!)
+      // Each element is a sum of up to 20,000 products, in which the standard form itself loses two of seven digits.
+      const expected = new Float64Array(found.length)
+      for (const image of imagesOf(feeds, batch)) {
+        const standard = modelOf(drawn, image, byStandard, 'standard')
+        for (const [i, value] of numbers((await run(standard, image)).dw!).entries())
+          expected[i]! += value
+      }
+      const error = relativeError(found, [...expected])
+      // Minimal filtering adds up larger numbers, of which much cancels.
+      const bound = name.includes('filtered') ? 2e-5 : 3e-6
+      expect(error, `seed ${testSeed}, batch ${batch}`).toBeLessThan(bound)
     }
   })
 })
