@@ -71,6 +71,7 @@ export type {
   Slot,
   Update,
   UpdateContext,
+  UpdateRule,
 } from './compile/optimizers/index.ts'
 export type {
   SlotState,

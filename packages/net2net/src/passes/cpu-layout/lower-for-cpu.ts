@@ -18,8 +18,6 @@ import { phaseConvolutions } from './phased-convolution.ts'
 import { phaseTranspositions } from './phased-transposition.ts'
 import { repeatedNumbers } from './repeated-numbers.ts'
 import { rowFactors } from './row-factors.ts'
-import { scaledFactors } from './scaled-factors.ts'
-import { scaledGradients } from './scaled-gradients.ts'
 import { singleReshapes } from './single-reshapes.ts'
 import { sumsOfProducts } from './sums-of-products.ts'
 import { tileConvolutions } from './tile-convolutions.ts'
@@ -57,8 +55,7 @@ export function lowerStep(
 ): { readonly model: Model; readonly inBlocks: StateInBlocks } {
   const fast = fastKernels(model)
   const columns = columnConvolutions(fast)
-  const updated = scaledGradients(scaledFactors(columns))
-  const even = equalRanks(turnedProducts(sumsOfProducts(rowFactors(updated))))
+  const even = equalRanks(turnedProducts(sumsOfProducts(rowFactors(columns))))
   const isGrouped = even.graph.nodes.some((node) => intAttribute(node, 'group', 1) > 1)
   const filled = block > 1 ? fillChannels(even, block) : even
   const whole = block > 1 && isGrouped ? joinGroups(filled, block) : filled

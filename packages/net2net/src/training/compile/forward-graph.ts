@@ -33,6 +33,8 @@ import { emitUniform, RANDOM_KEY, randomKey } from './uniform.ts'
 
 /** The input with a weight for each prediction. */
 export const WEIGHTS = 'sample_weights'
+/** The input with the learning rate: a float scalar. */
+export const LEARNING_RATE = 'learning_rate'
 /** The input of a loss apart from its model, and the name of how many samples that has. */
 export const PREDICTION = 'prediction'
 const ROWS = 'rows'
@@ -103,7 +105,7 @@ export class ForwardGraph {
       this.builder.names.claim(node.name)
       for (const name of node.outputs) this.builder.names.claim(name)
     }
-    for (const name of ['target', WEIGHTS, 'learning_rate', 'loss', 'correct', RANDOM_KEY]) {
+    for (const name of ['target', WEIGHTS, LEARNING_RATE, 'loss', 'correct', RANDOM_KEY]) {
       if (this.builder.names.has(name) || graph.initializers.has(name))
         throw refusedError(`The model uses the name "${name}", which a step graph needs itself.`)
       this.builder.names.claim(name)
@@ -280,8 +282,8 @@ export class ForwardGraph {
     if (!type.weights) return this.#loss.emit(context)
     const weights = inputOf(emitter, WEIGHTS, 'float32', type.weights)
     // Gradients that losses give themselves are those of plain means.
-    const { gradient: _, ...emitted } = this.#loss.emit({ ...context, weights })
-    return emitted
+    const { loss, correct } = this.#loss.emit({ ...context, weights })
+    return correct ? { loss, correct } : { loss }
   }
 
   /** Makes a value an output under this name. */

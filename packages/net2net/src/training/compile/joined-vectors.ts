@@ -14,6 +14,7 @@ import { ints } from '../../operators/helpers/emission.ts'
 import { formula } from '../../operators/helpers/formula.ts'
 import { averaged } from '../../operators/helpers/running-average.ts'
 import { elementCount, float32 } from '../../tensor/tensor.ts'
+import { LEARNING_RATE } from './forward-graph.ts'
 import {
   type Optimizer,
   type Scalars,
@@ -93,7 +94,7 @@ export class JoinedVectors {
       emitter,
       parameter: this.name,
       gradient: emitter.op('Concat', parts, { axis: 0 }),
-      learningRate: 'learning_rate',
+      learningRate: LEARNING_RATE,
       slot: (name) => {
         const { shape } = optimizer.slots.find((slot) => slot.name === name)!
         return shape === 'parameter' ? slots.get(name)! : spread(slots.get(name)!)

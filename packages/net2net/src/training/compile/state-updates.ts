@@ -2,13 +2,13 @@
 import type { Model } from '../../model/model.ts'
 import { float32, materialize, type Tensor } from '../../tensor/tensor.ts'
 import { freshPlateau, rateAt } from '../schedules.ts'
-import type { ForwardGraph } from './forward-graph.ts'
+import { type ForwardGraph, LEARNING_RATE } from './forward-graph.ts'
 import { hiddenParameters } from './hidden-matrices.ts'
 import { JoinedScalars } from './joined-scalars.ts'
 import { isVector, JoinedVectors } from './joined-vectors.ts'
 import { type Optimizer, type Slot, slotName, slotsOf } from './optimizers/optimizer.ts'
 import { type GroupOptions, parameterGroups } from './parameter-groups.ts'
-import { emitRate, emitUpdates, initialSlot, type PendingUpdate } from './updates.ts'
+import { emitRateFactor, emitUpdates, initialSlot, type PendingUpdate } from './updates.ts'
 
 /** What the options of a step say of its updates. */
 interface UpdateOptions extends GroupOptions {
@@ -33,6 +33,8 @@ interface Differentiated {
   readonly forward: ForwardGraph
   /** Parameters → their gradients. */
   readonly gradients: ReadonlyMap<string, string>
+  /** Have these been multiplied by the `gradientScale` of the optimizer's rule? */
+  readonly isScaled: boolean
 }
 
 interface NextState {
@@ -54,12 +56,11 @@ export interface UpdatedParameters extends NextState {
 
 /** Emits the updates of all parameters that have a gradient, and declares their slots. */
 export function updateParameters(
-  { model, source, forward, gradients }: Differentiated,
+  { model, source, forward, gradients, isScaled }: Differentiated,
   options: UpdateOptions,
 ): UpdatedParameters {
   const { builder, emitter } = forward
   const { optimizer } = options
-  declareLearningRate(forward, optimizer)
   const parameters = forward.variables.filter((name) => gradients.has(name))
   const groupOf = parameterGroups(model, parameters, options)
   const { vectors, scalars } = joinedState(forward, parameters, options)
@@ -93,12 +94,18 @@ export function updateParameters(
     }
     if (isJoined) continue
     const group = groupOf(parameter, tensor)
+    const gradient = gradients.get(parameter)!
+    const factor = emitRateFactor(emitter, group)
+    const times = (value: string) =>
+      factor === undefined ? value : emitter.op('Mul', [value, factor])
+    const holdsRate = isScaled && optimizer.update.gradientScale === 'learning rate'
     updates.push({
       context: {
         emitter,
         parameter,
-        gradient: gradients.get(parameter)!,
-        learningRate: emitRate(emitter, group),
+        gradient: holdsRate ? times(gradient) : gradient,
+        isScaled,
+        learningRate: times(LEARNING_RATE),
         isMatrix,
         decays: group.decays,
         slot: (name) => slotName(parameter, name),
@@ -114,7 +121,7 @@ export function updateParameters(
   }
   if (vectors)
     updates.push({
-      context: vectors.context(optimizer, gradients),
+      context: { ...vectors.context(optimizer, gradients), isScaled },
       next: (update) => vectors.next(optimizer, update),
     })
   const { next, norm } = emitUpdates(emitter, optimizer, updates, options.clipNorm)
@@ -124,11 +131,14 @@ export function updateParameters(
   }
 }
 
-function declareLearningRate({ builder, emitter }: ForwardGraph, { learningRate }: Optimizer) {
-  builder.input('learning_rate', 'float32', [])
-  emitter.declare('learning_rate', { dtype: 'float32', shape: [] })
+export function declareLearningRate(
+  { builder, emitter }: ForwardGraph,
+  { learningRate }: Optimizer,
+): void {
+  builder.input(LEARNING_RATE, 'float32', [])
+  emitter.declare(LEARNING_RATE, { dtype: 'float32', shape: [] })
   const first = rateAt(learningRate, { step: 0, epoch: 0, plateau: freshPlateau })
-  builder.initializer('learning_rate', float32([], [first]))
+  builder.initializer(LEARNING_RATE, float32([], [first]))
 }
 
 /** Which parameters are updated together, and which slots that are numbers. */

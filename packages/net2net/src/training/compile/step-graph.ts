@@ -31,10 +31,11 @@ import { elementCount, type Tensor } from '../../tensor/tensor.ts'
 import { ForwardGraph } from './forward-graph.ts'
 import type { JoinedState } from './joined-vectors.ts'
 import { number, sumOf } from './losses/counts.ts'
-import type { Loss, LossName, TargetType } from './losses/index.ts'
+import type { EmittedLoss, Loss, LossName, TargetType } from './losses/index.ts'
 import type { Optimizer } from './optimizers/optimizer.ts'
 import type { GroupOptions } from './parameter-groups.ts'
 import {
+  declareLearningRate,
   followStatistics,
   type SlotState,
   type UpdatedParameters,
@@ -42,6 +43,7 @@ import {
 } from './state-updates.ts'
 import { chooseParameters, withConstantsAsInitializers } from './trainable.ts'
 import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
+import { lossScale } from './updates.ts'
 
 export type { SlotState } from './state-updates.ts'
 
@@ -135,11 +137,15 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     variables: trained,
   })
   const { builder, emitter } = forward
-  const { loss, gradient, correct } = forward.emitLoss()
+  declareLearningRate(forward, optimizer)
+  const scale = lossScale(emitter, options)
+  const emitted = forward.emitLoss()
+  const { loss, correct } = emitted
+  const own = ownGradient(emitter, emitted, scale)
   const gradients = backward(
     emitter,
     forward.nodes(),
-    new Map([gradient ? [forward.prediction, gradient()] : [loss, number(emitter, 1)]]),
+    new Map([own ? [forward.prediction, own] : [loss, scale ?? number(emitter, 1)]]),
     forward.variables,
   )
   if (gradients.size === 0)
@@ -149,7 +155,9 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   if (clipNorm !== undefined && !(clipNorm > 0))
     throw usageError(`The norm to clip gradients to must be positive, not ${clipNorm}.`)
 
-  const updated = updateParameters({ model: separate, source, forward, gradients }, options)
+  const isScaled = scale !== undefined
+  const differentiated = { model: separate, source, forward, gradients, isScaled }
+  const updated = updateParameters(differentiated, options)
   const followed = followStatistics(source, forward, options.joinVectors === true)
   const state = new Map([...updated.state, ...followed.state])
   const next = new Map([...updated.next, ...followed.next])
@@ -213,6 +221,16 @@ function prepared(
   if (target === 'standard') return kept
   const mapped = positionMaps(kept, variables)
   return isCpu(target) ? lastStates(poolFirst(windowPads(mapped, variables))) : mapped
+}
+
+/** The gradient of the prediction, times the scale, of a loss that gives it. */
+function ownGradient(
+  emitter: Emitter,
+  { gradient, scaledGradient }: EmittedLoss,
+  scale: string | undefined,
+): string | undefined {
+  if (!gradient || scale === undefined) return gradient?.()
+  return scaledGradient?.(scale) ?? emitter.op('Mul', [gradient(), scale])
 }
 
 /** Gives the sum of the next state as an output, without the slots that are not finite only where their parameters are not. */

@@ -1,19 +1,33 @@
 /** The updates of a step: learning rates, gathered and clipped gradients, and the slots' first values. */
 import type { Emitter } from '../../operators/contract/gradient.ts'
 import { elementCount, float32, Tensor } from '../../tensor/tensor.ts'
+import { LEARNING_RATE } from './forward-graph.ts'
 import { number } from './losses/counts.ts'
 import { clippingOf } from './optimizers/clip.ts'
 import type { Optimizer, Slot, Update, UpdateContext } from './optimizers/optimizer.ts'
 import type { ParameterGroup } from './parameter-groups.ts'
 
-/** The learning rate of a group. */
-export function emitRate(emitter: Emitter, { rate, mask }: ParameterGroup): string {
+/** What a group multiplies the learning rate by; undefined for 1. */
+export function emitRateFactor(emitter: Emitter, { rate, mask }: ParameterGroup) {
   const factors = mask?.factors.map((factor) => emitter.constant(factor)) ?? []
-  if (factors.length > 0) {
-    const factor = factors.length === 1 ? factors[0]! : emitter.op(mask!.op, factors)
-    return emitter.op('Mul', ['learning_rate', factor])
-  }
-  return rate === 1 ? 'learning_rate' : emitter.op('Mul', ['learning_rate', number(emitter, rate)])
+  if (factors.length > 0) return factors.length === 1 ? factors[0]! : emitter.op(mask!.op, factors)
+  return rate === 1 ? undefined : number(emitter, rate)
+}
+
+/** What the loss's gradient is multiplied by for the updates; undefined where something else reads the gradients, or for 1. */
+export function lossScale(
+  emitter: Emitter,
+  options: {
+    readonly optimizer: Optimizer
+    readonly clipNorm?: number | undefined
+    readonly gradients?: boolean | undefined
+  },
+): string | undefined {
+  const { update, gather } = options.optimizer
+  const { gradientScale: scale = 1 } = update
+  const isRead = options.clipNorm !== undefined || options.gradients || gather !== undefined
+  if (isRead || scale === 1) return undefined
+  return scale === 'learning rate' ? LEARNING_RATE : number(emitter, scale)
 }
 
 /** One update, before its gradient is clipped. */

@@ -6,7 +6,7 @@
  *
  * The right-hand form never overflows. The loss is the mean over all elements.
  */
-import { countEqual, countOf, meanOf, number } from './counts.ts'
+import { countEqual, countOf, meanOf, number, scalable, shareOf } from './counts.ts'
 import type { Loss } from './loss.ts'
 
 /** `target`: float32 of the prediction's shape, in [0, 1]. */
@@ -22,11 +22,14 @@ export const bceWithLogits = (): Loss => ({
     const linear = emitter.op('Sub', [emitter.op('Relu', [z]), emitter.op('Mul', [z, t])])
     return {
       loss: meanOf(emitter, emitter.op('Add', [linear, logarithm]), weights),
-      gradient: () =>
-        emitter.op('Div', [
+      ...scalable((scale) =>
+        shareOf(
+          emitter,
           emitter.op('Sub', [emitter.op('Sigmoid', [z]), t]),
           countOf(emitter, z),
-        ]),
+          scale,
+        ),
+      ),
       correct: () =>
         countEqual(
           emitter,

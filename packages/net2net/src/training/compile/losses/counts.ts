@@ -15,6 +15,18 @@ export function countOf(emitter: Emitter, value: string): string {
   return emitter.op('Cast', [emitter.op('Size', [value])], { to: 1 })
 }
 
+/** A gradient that can be multiplied by a scalar. */
+export const scalable = (gradient: (scale?: string) => string) => ({
+  gradient: () => gradient(),
+  scaledGradient: (scale: string) => gradient(scale),
+})
+
+/** value · scale / count, where count and scale are scalars; without a scale, value / count. */
+export const shareOf = (emitter: Emitter, value: string, count: string, scale?: string): string =>
+  scale === undefined
+    ? emitter.op('Div', [value, count])
+    : emitter.op('Mul', [value, emitter.op('Div', [scale, count])])
+
 /**
  * The mean over all elements: a scalar. With weights of the same shape: Σ w v / Σ w, and 0 where nothing counts.
  */

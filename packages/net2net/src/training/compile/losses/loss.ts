@@ -23,6 +23,8 @@ export interface EmittedLoss {
    * that were emitted, so that any expression in ONNX operators is a loss.
    */
   readonly gradient?: () => string
+  /** The same times a scalar, where no pass over the prediction is needed for that. Default: their product. */
+  readonly scaledGradient?: (scale: string) => string
   /** Number of right predictions of the batch, a float scalar, where the loss is of classes. */
   readonly correct?: () => string
 }

@@ -29,12 +29,17 @@ async function run(
       const emitted = loss.emit({ emitter, prediction: 'prediction', target: 'target' })
       const correct = emitted.correct?.()
       const gradient = emitted.gradient!()
+      const scaled = emitted.scaledGradient!(emitter.constant(float32([], [0.25])))
       for (const { opType } of emitter.builder.graph().nodes) operators.add(opType)
-      return { loss: emitted.loss, gradient, ...(correct === undefined ? {} : { correct }) }
+      const found = correct === undefined ? {} : { correct }
+      return { loss: emitted.loss, gradient, scaled, ...found }
     },
     forms,
     { openBatch },
   )
+  const [scaled, gradients] = [results.scaled!, results.gradient!].map(({ data }) => [...data])
+  for (const [i, value] of gradients!.entries())
+    expect(scaled![i]).toBeCloseTo(0.25 * Number(value), 6)
   return {
     loss: Number(results.loss!.data[0]),
     gradient: results.gradient!,

@@ -1,6 +1,6 @@
 /** Losses of real numbers: the mean over all elements of (y − t)² or |y − t|. */
 import { usageError } from '../../../errors.ts'
-import { countOf, meanOf, number } from './counts.ts'
+import { countOf, meanOf, number, scalable, shareOf } from './counts.ts'
 import type { Loss } from './loss.ts'
 
 /** `target`: float32 of the prediction's shape. Gradient: 2 (y − t) / elements. */
@@ -13,11 +13,11 @@ export const meanSquaredError = (): Loss => ({
     const error = emitter.op('Sub', [prediction, target])
     return {
       loss: meanOf(emitter, emitter.op('Mul', [error, error]), weights),
-      gradient: () =>
-        emitter.op('Mul', [
-          error,
-          emitter.op('Div', [number(emitter, 2), countOf(emitter, prediction)]),
-        ]),
+      ...scalable((scale) => {
+        const two = number(emitter, 2)
+        const factor = scale === undefined ? two : emitter.op('Mul', [scale, two])
+        return shareOf(emitter, error, countOf(emitter, prediction), factor)
+      }),
     }
   },
 })
@@ -32,13 +32,13 @@ export const meanAbsoluteError = (): Loss => ({
     const error = emitter.op('Sub', [prediction, target])
     return {
       loss: meanOf(emitter, emitter.op('Abs', [error]), weights),
-      gradient() {
+      ...scalable((scale) => {
         const zero = number(emitter, 0)
         const where = (op: string) => emitter.op('Cast', [emitter.op(op, [error, zero])], { to: 1 })
         // Sign itself is missing on WebGPU.
         const sign = emitter.op('Sub', [where('Greater'), where('Less')])
-        return emitter.op('Div', [sign, countOf(emitter, prediction)])
-      },
+        return shareOf(emitter, sign, countOf(emitter, prediction), scale)
+      }),
     }
   },
 })

@@ -11,7 +11,7 @@ import { refusedError, usageError } from '../../../errors.ts'
 import type { Shape } from '../../../model/model.ts'
 import { type Emitter, isCpu } from '../../../operators/contract/gradient.ts'
 import { int64, Tensor } from '../../../tensor/tensor.ts'
-import { countEqual, countOf, number, sumOf } from './counts.ts'
+import { countEqual, countOf, number, scalable, shareOf, sumOf } from './counts.ts'
 import type { EmittedLoss, Loss } from './loss.ts'
 import { emitWeighted } from './weighted-cross-entropy.ts'
 
@@ -148,13 +148,13 @@ function emitMean(scores: Scores): EmittedLoss {
   const total = sumOf(emitter, emitter.op('Mul', [smooth, logarithms]))
   return {
     loss: emitter.op('Neg', [emitter.op('Div', [total, samples])]),
-    gradient() {
+    ...scalable((scale) => {
       const softmax = emitter.op('Div', [exponentials, sums])
       // One-hot from indices sums to 1; a given distribution need not.
       const weighted =
         indices !== undefined ? softmax : emitter.op('Mul', [softmax, over('ReduceSum', smooth)])
-      return emitter.op('Div', [emitter.op('Sub', [weighted, smooth]), samples])
-    },
+      return shareOf(emitter, emitter.op('Sub', [weighted, smooth]), samples, scale)
+    }),
     correct,
   }
 }
@@ -172,7 +172,7 @@ interface Rows {
 }
 
 /** Loss and gradient for class indices, of which one entry of each row is read and written, and no rows of zeros are. */
-function emitByEntries(rows: Rows): Pick<EmittedLoss, 'loss' | 'gradient'> {
+function emitByEntries(rows: Rows): Omit<EmittedLoss, 'correct'> {
   const { emitter, indices, axis, shifted, exponentials, sums, samples } = rows
   const op = (opType: string, ...inputs: string[]) => emitter.op(opType, inputs)
   const entries = op('Unsqueeze', indices, emitter.constant(int64([axis])))
@@ -180,12 +180,12 @@ function emitByEntries(rows: Rows): Pick<EmittedLoss, 'loss' | 'gradient'> {
   const losses = op('Sub', op('Log', sums), chosen)
   return {
     loss: op('Div', sumOf(emitter, losses), samples),
-    gradient() {
-      const softmax = op('Div', exponentials, op('Mul', sums, samples))
-      const share = op('Neg', op('Reciprocal', samples))
-      const shares = op('Expand', share, op('Shape', entries))
+    ...scalable((scale) => {
+      const share = op('Div', scale ?? number(emitter, 1), samples)
+      const softmax = op('Mul', exponentials, op('Div', share, sums))
+      const shares = op('Expand', op('Neg', share), op('Shape', entries))
       return emitter.op('ScatterElements', [softmax, entries, shares], { axis, reduction: 'add' })
-    },
+    }),
   }
 }
 

@@ -12,7 +12,7 @@
 import { usageError } from '../../../errors.ts'
 import { float32 } from '../../../tensor/tensor.ts'
 import { type LearningRate, scheduleOf } from '../../schedules.ts'
-import { arithmetic, type Optimizer, type Slot, withWeightDecay } from './optimizer.ts'
+import { arithmetic, type Optimizer, ruleScaledBy, type Slot, scaledGradient } from './optimizer.ts'
 
 export interface AdamOptions {
   readonly learningRate?: LearningRate | undefined
@@ -73,13 +73,14 @@ function adaptive(
     settings: { beta1, beta2, epsilon, weightDecay, biasCorrection },
     slots,
     scalars: scalarsOf,
-    update(context) {
+    update: ruleScaledBy(1 - beta1, (context) => {
       const { emitter, parameter, learningRate } = context
       const { add, sub, mul, div, sqrt } = arithmetic(emitter)
-      const gradient = decoupled ? context.gradient : withWeightDecay(context, weightDecay)
+      const scaled = scaledGradient(context, 1 - beta1, decoupled ? 0 : weightDecay)
       const { step, correction, floor } = context.scalars ?? scalarsOf(emitter, context.slot)
-      const m = add(mul(context.slot('m'), beta1), mul(gradient, 1 - beta1))
-      const v = add(mul(context.slot('v'), beta2), mul(mul(gradient, gradient), 1 - beta2))
+      const m = add(mul(context.slot('m'), beta1), scaled)
+      const share = (1 - beta2) / (1 - beta1) ** 2
+      const v = add(mul(context.slot('v'), beta2), mul(mul(scaled, scaled), share))
       const rate = correction === undefined ? learningRate : mul(learningRate, correction)
       const decayed =
         decoupled && weightDecay !== 0 && context.decays !== false
@@ -89,6 +90,6 @@ function adaptive(
         parameter: sub(decayed, mul(div(m, add(sqrt(v), floor ?? epsilon)), rate)),
         slots: { m, v, step: step! },
       }
-    },
+    }),
   }
 }

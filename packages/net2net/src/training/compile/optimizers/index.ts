@@ -12,6 +12,7 @@ export type {
   Slot,
   Update,
   UpdateContext,
+  UpdateRule,
 } from './optimizer.ts'
 export { type RmspropOptions, rmsprop } from './rmsprop.ts'
 export { type SgdOptions, sgd } from './sgd.ts'

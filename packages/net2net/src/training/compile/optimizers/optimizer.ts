@@ -51,6 +51,8 @@ export interface UpdateContext {
   readonly parameter: string
   /** What the update is made from: clipped where gradients are, gathered where the optimizer does that. */
   readonly gradient: string
+  /** True where `gradient` has been multiplied by the `gradientScale` of the rule. */
+  readonly isScaled?: boolean
   /** A float scalar, or a tensor of the parameter's rank that it broadcasts with. */
   readonly learningRate: string
   /** True for a parameter that the optimizer takes for a matrix. */
@@ -99,8 +101,24 @@ export interface Optimizer {
    * the name of a slot is its next value.
    */
   scalars?(emitter: Emitter, slot: UpdateContext['slot']): Scalars
-  update(context: UpdateContext): Update
+  readonly update: UpdateRule
 }
+
+export interface UpdateRule {
+  (context: UpdateContext): Update
+  /**
+   * What it multiplies the gradient by before anything else, where it reads the gradient no other way: the learning rate, or a number. All
+   * gradients are linear in that of the loss, so that a step can multiply this one alone (`UpdateContext.isScaled`). Whoever puts a
+   * rule of their own around this one is given gradients as they are.
+   */
+  readonly gradientScale?: 'learning rate' | number
+}
+
+/** A rule that multiplies gradients so. */
+export const ruleScaledBy = (
+  gradientScale: NonNullable<UpdateRule['gradientScale']>,
+  rule: (context: UpdateContext) => Update,
+): UpdateRule => Object.assign((context: UpdateContext) => rule(context), { gradientScale })
 
 /** The slots that a parameter has. */
 export const slotsOf = ({ slots }: Optimizer, isMatrix: boolean): readonly Slot[] =>
@@ -120,6 +138,20 @@ export function arithmetic(emitter: Emitter) {
     pow: binary('Pow'),
     sqrt: (x: string) => emitter.op('Sqrt', [x]),
   }
+}
+
+/** The gradient times `scale`, which is what `UpdateRule.gradientScale` says, with L2 regularization: s·g + s·λ·w. */
+export function scaledGradient(
+  context: UpdateContext,
+  scale: string | number,
+  weightDecay = 0,
+): string {
+  const { emitter, gradient, parameter, isScaled = false, decays = true } = context
+  const { add, mul } = arithmetic(emitter)
+  const scaled = isScaled ? gradient : mul(gradient, scale)
+  if (weightDecay === 0 || !decays) return scaled
+  const share = typeof scale === 'number' ? scale * weightDecay : mul(scale, weightDecay)
+  return add(scaled, mul(parameter, share))
 }
 
 /** L2 regularization: the gradient of λ/2 · |w|² added to the loss's. */

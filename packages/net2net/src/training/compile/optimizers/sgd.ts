@@ -17,7 +17,16 @@
  */
 import { usageError } from '../../../errors.ts'
 import { type LearningRate, scheduleOf } from '../../schedules.ts'
-import { arithmetic, type Optimizer, type Slot, withWeightDecay } from './optimizer.ts'
+import {
+  arithmetic,
+  type Optimizer,
+  ruleScaledBy,
+  type Slot,
+  scaledGradient,
+  type Update,
+  type UpdateContext,
+  withWeightDecay,
+} from './optimizer.ts'
 
 export interface SgdOptions {
   readonly learningRate: LearningRate
@@ -45,28 +54,29 @@ export function sgd(options: SgdOptions): Optimizer {
     ...(holdsRate ? { holdsRate } : {}),
     shows: true,
   }
+  const withRate = (context: UpdateContext): Update => {
+    const { emitter, parameter, learningRate } = context
+    const { add, sub, mul } = arithmetic(emitter)
+    const step = scaledGradient(context, learningRate, weightDecay)
+    if (momentum === 0) return { parameter: sub(parameter, step), slots: {} }
+    const velocity = sub(mul(context.slot('momentum'), momentum), step)
+    const move = nesterov ? sub(mul(velocity, momentum), step) : velocity
+    return { parameter: add(parameter, move), slots: { momentum: velocity } }
+  }
+  const withoutRate = (context: UpdateContext): Update => {
+    const { emitter, parameter, learningRate } = context
+    const { add, sub, mul } = arithmetic(emitter)
+    const gradient = withWeightDecay(context, weightDecay)
+    const velocity = add(mul(context.slot('momentum'), momentum), gradient)
+    const move = nesterov ? add(gradient, mul(velocity, momentum)) : velocity
+    return { parameter: sub(parameter, mul(move, learningRate)), slots: { momentum: velocity } }
+  }
   return {
     name: 'sgd',
     learningRate: scheduleOf(options.learningRate),
     // What was recorded before there was a rule stays as it was.
     settings: { momentum, nesterov, weightDecay, ...(holdsRate ? {} : { rule }) },
     slots: momentum === 0 ? [] : [velocitySlot],
-    update(context) {
-      const { emitter, parameter, learningRate } = context
-      const { add, sub, mul } = arithmetic(emitter)
-      const gradient = withWeightDecay(context, weightDecay)
-      if (momentum === 0)
-        return { parameter: sub(parameter, mul(gradient, learningRate)), slots: {} }
-      const kept = mul(context.slot('momentum'), momentum)
-      if (holdsRate) {
-        const step = mul(gradient, learningRate)
-        const velocity = sub(kept, step)
-        const move = nesterov ? sub(mul(velocity, momentum), step) : velocity
-        return { parameter: add(parameter, move), slots: { momentum: velocity } }
-      }
-      const velocity = add(kept, gradient)
-      const move = nesterov ? add(gradient, mul(velocity, momentum)) : velocity
-      return { parameter: sub(parameter, mul(move, learningRate)), slots: { momentum: velocity } }
-    },
+    update: holdsRate || momentum === 0 ? ruleScaledBy('learning rate', withRate) : withoutRate,
   }
 }
