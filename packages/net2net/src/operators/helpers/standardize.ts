@@ -3,16 +3,22 @@
  * its (biased) variance, r = 1/√(σ² + ε) and x̂ = (x − μ)·r. Then for g = ∂L/∂x̂
  *
  *   ∂L/∂x = r·(g − mean_A(g) − x̂·mean_A(g·x̂)).
+ *
+ * x̂ need not be computed: with c = x − μ, x̂·mean_A(g·x̂) = c·(r²·mean_A(g·c)).
  */
 
-import type { Dim } from '../../model/model.ts'
-import type { AxesContext } from '../contract/axes.ts'
+import { intAttribute } from '../../model/attributes.ts'
+import type { Dim, Node } from '../../model/model.ts'
+import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { type Axis, sizeOf } from '../contract/axis.ts'
-import type { Emitter } from '../contract/gradient.ts'
+import { type Emitter, isCpu } from '../contract/gradient.ts'
+import { sumTo } from './broadcast.ts'
 import { inRows, rowsOf, sumsOfRows } from './channel-rows.ts'
-import { productOf, quotient } from './dims.ts'
+import { areSame, productOf, quotient } from './dims.ts'
 import { range, reduce, reshape, reshapeLike, type TargetSize } from './emission.ts'
 import { castLike, formula } from './formula.ts'
+import { axisPosition } from './shapes.ts'
+import { overFirstAxes } from './sums-over-rows.ts'
 
 export interface Standardized {
   /** x̂, of the shape of x. */
@@ -21,18 +27,24 @@ export interface Standardized {
   readonly factor: string
 }
 
-/** x̂ and r over the given axes of x. */
+/** x − μ, of the shape of x, and r. */
+export interface Centred {
+  readonly centred: string
+  readonly factor: string
+}
+
+/** x − μ, x̂ and r over the given axes of x. */
 export function standardize(
   emitter: Emitter,
   x: string,
   axes: readonly number[],
   epsilon: number,
-): Standardized {
+): Standardized & Centred {
   const { sub, mul, add, div, sqrt } = formula(emitter, x)
   const centred = sub(x, reduce(emitter, 'Mean', x, axes, true))
   const variance = reduce(emitter, 'Mean', mul(centred, centred), axes, true)
   const factor = div(1, sqrt(add(variance, epsilon)))
-  return { normal: mul(centred, factor), factor }
+  return { normal: mul(centred, factor), centred, factor }
 }
 
 /**
@@ -51,7 +63,7 @@ export function factorOf(
   return div(2, add(a, sqrt(add(mul(a, a), 4 * epsilon))))
 }
 
-/** ∂L/∂x from g = ∂L/∂x̂; `slope` is mean_A(g·x̂), where it is there already. */
+/** ∂L/∂x from g = ∂L/∂x̂; `slope` is mean_A(g·x̂), where it is there already. `normal` may be c, with r²·mean_A(g·c) for a slope. */
 export function standardizeGradient(
   emitter: Emitter,
   g: string,
@@ -62,6 +74,23 @@ export function standardizeGradient(
   const { sub, mul } = formula(emitter, g)
   const mean = reduce(emitter, 'Mean', g, axes, true)
   return mul(factor, sub(sub(g, mean), mul(normal, slope)))
+}
+
+/**
+ * ∂L/∂γ = Σ r·p over the axes that γ does not have, from p = δ·(x − μ) and r. On ONNX Runtime's CPU the sum of rows is a product with the row
+ * of their factors.
+ */
+export function scaleGradient(
+  emitter: Emitter,
+  product: string,
+  factor: string,
+  scale: string,
+): string {
+  const [shape = [], own = []] = [product, scale].map((name) => emitter.info(name).shape)
+  const count = shape.length - own.length
+  const isProduct = isCpu(emitter.target) && areSame(shape.slice(count), own)
+  const sums = isProduct ? overFirstAxes(emitter, 'Sum', product, count, factor) : undefined
+  return sums ?? sumTo(emitter, formula(emitter, product).mul(product, factor), product, scale)
 }
 
 /** Sums over the positions of each channel of each sample, [N·C, 1]: of δ, and of δ·x̂. */
@@ -126,3 +155,19 @@ export function unifyLast(context: AxesContext, i: number, x: readonly Axis[]): 
     if (target && (context.shape(i)?.[k] !== 1 || sizeOf(target) === 1)) context.unify(target, axis)
   })
 }
+
+/** The first of the axes that a node normalizes over, up to the last one. */
+export const firstNormalized = (node: Node, rank: number): number =>
+  axisPosition(intAttribute(node, 'axis', -1), rank)
+
+/** Growth of what a node normalizes over its last axes, and then multiplies and shifts by its other inputs. */
+export const normalizedAxes =
+  (reason: string): AxesRule =>
+  (context) => {
+    const x = context.axes(0)
+    const first = firstNormalized(context.node, x.length)
+    for (const axis of x.slice(first)) context.balanced(axis, reason)
+    for (const i of [1, 2].filter((i) => context.has(i))) unifyLast(context, i, x)
+    const single = (axis: Axis, k: number) => (k < first ? axis : context.fixed(1, reason))
+    return context.node.outputs.map((_, k) => ({ axes: k === 0 ? x : x.map(single) }))
+  }

@@ -18,12 +18,14 @@ const fewestElements = 4096
  * cannot be done without.
  *
  * @param count how many axes are summed over
+ * @param weights for a sum: what each row is multiplied by, with the sizes of the first axes
  */
 export function overFirstAxes(
   emitter: Emitter,
   kind: 'Sum' | 'Mean',
   value: string,
   count: number,
+  weights?: string,
 ): string | undefined {
   const { dtype, shape = [] } = emitter.info(value)
   const [first, rest] = [shape.slice(0, count), shape.slice(count)]
@@ -32,14 +34,12 @@ export function overFirstAxes(
   const height = elementCount(first.map(positionsOf))
   if (width < 2 || height < 2 || width * height < fewestElements) return undefined
   const rows = shape.length === 2 ? value : reshape(emitter, value, [-1, width])
-  const ones = filled(
-    emitter,
-    range(count).map((axis) => ({ of: value, axis })),
-    1,
-  )
-  const sums = emitter.op('MatMul', [count === 1 ? ones : reshape(emitter, ones, [-1]), rows])
+  const sizes = range(count).map((axis) => ({ of: value, axis }))
+  const factors = weights ?? filled(emitter, sizes, 1)
+  const isVector = weights === undefined && count === 1
+  const sums = emitter.op('MatMul', [isVector ? factors : reshape(emitter, factors, [-1]), rows])
   const terms = () =>
-    isStatic(first) ? elementCount(first) : castLike(emitter, emitter.op('Size', [ones]), value)
+    isStatic(first) ? elementCount(first) : castLike(emitter, emitter.op('Size', [factors]), value)
   const found = kind === 'Sum' ? sums : formula(emitter, sums).div(sums, terms())
   return rest.length === 1 ? found : reshape(emitter, found, rest)
 }

@@ -5,57 +5,46 @@
  * Growth. The mean of squares does not change if every unit has equally many copies; γ is
  * copied with the units. To any other width the units grow if the added ones hold zero, with other γ and ε.
  *
- * Gradients, with r = 1/√(mean(x²) + ε), x̂ = x·r and g = γ·δ: ∂L/∂x = r·(g − x̂·mean(g·x̂)) and
- * ∂L/∂γ = Σ δ·x̂.
+ * Gradients, with r = 1/√(mean(x²) + ε) and g = γ·δ: ∂L/∂x = r·(g − x·(r²·mean(g·x))) and
+ * ∂L/∂γ = Σ r·δ·x.
  */
 
-import { floatAttribute, intAttribute } from '../../model/attributes.ts'
+import { floatAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
-import type { AxesRule } from '../contract/axes.ts'
 import type { GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
-import { sumTo } from '../helpers/broadcast.ts'
 import { knownShape, range, reduce } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
-import { axisPosition, inferredFrom } from '../helpers/shapes.ts'
-import { unifyLast } from '../helpers/standardize.ts'
+import { inferredFrom } from '../helpers/shapes.ts'
+import { firstNormalized, normalizedAxes, scaleGradient } from '../helpers/standardize.ts'
 
 const infer: InferRule = (context) => {
   const shape = context.shape(0)
-  const first = shape && axisPosition(intAttribute(context.node, 'axis', -1), shape.length)
+  const first = shape && firstNormalized(context.node, shape.length)
   // ONNX Runtime's older form also gives r.
   const factor = shape?.map((dim, k): Dim => (k < first! ? dim : 1))
   return [inferredFrom(context, shape), { dtype: 'float32', shape: factor }]
 }
 
-const axes: AxesRule = (context) => {
-  const x = context.axes(0)
-  const first = axisPosition(intAttribute(context.node, 'axis', -1), x.length)
-  for (const axis of x.slice(first)) context.balanced(axis, 'takes the mean of squares over it')
-  unifyLast(context, 1, x)
-  const single = x.map((axis, k) =>
-    k < first ? axis : context.fixed(1, 'takes the mean of squares over it'),
-  )
-  return context.node.outputs.map((_, k) => ({ axes: k === 0 ? x : single }))
-}
+const axes = normalizedAxes('takes the mean of squares over it')
 
 const gradient: GradientRule = (context) => {
   const dy = context.outputGradient(0)
   if (dy === undefined) return []
   const [x, scale] = [context.input(0), context.input(1)]
   const rank = knownShape(context, x).length
-  const over = range(rank, axisPosition(intAttribute(context.node, 'axis', -1), rank))
+  const over = range(rank, firstNormalized(context.node, rank))
   const { add, mul, div, sub, sqrt } = formula(context, dy)
   const mean = (value: string) => reduce(context, 'Mean', value, over, true)
   const epsilon = floatAttribute(context.node, 'epsilon', 1e-5)
   const factor = div(1, sqrt(add(mean(mul(x, x)), epsilon)))
-  const normal = mul(x, factor)
-  const g = () => mul(dy, scale)
+  const product = mul(dy, x)
+  const slope = () => mul(mul(factor, factor), mean(mul(product, scale)))
   return [
-    context.needs(0) ? mul(factor, sub(g(), mul(normal, mean(mul(g(), normal))))) : undefined,
-    context.needs(1) ? sumTo(context, mul(dy, normal), x, scale) : undefined,
+    context.needs(0) ? mul(factor, sub(mul(dy, scale), mul(x, slope()))) : undefined,
+    context.needs(1) ? scaleGradient(context, product, factor, scale) : undefined,
   ]
 }
 
