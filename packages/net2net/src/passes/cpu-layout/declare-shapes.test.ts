@@ -126,6 +126,23 @@ describe('declared shapes', () => {
     expect(values).toHaveLength(fewestNodes - 1)
   })
 
+  test('of what entries are changed of are declared in small graphs too, so that nothing is copied', () => {
+    const builder = new GraphBuilder()
+    const x = builder.input('x', 'float32', ['batch', 60])
+    const rows = builder.node('Reshape', [x, builder.constant(int64([-1, 12]))])
+    const doubled = builder.node('Add', [rows, rows])
+    const at = builder.node('Cast', [builder.node('Abs', [doubled])], { to: 7 })
+    const given = { axis: 1, reduction: 'add' }
+    const changed = builder.node('ScatterElements', [doubled, at, doubled], given)
+    builder.nodeOutputs('Neg', [changed], {}, { outputs: ['y'] })
+    builder.output('y', 'float32')
+    const { values } = shapesForPlanning(builder.model(), block).graph
+    expect(values.map((value) => [value.name, shapeOf(value)])).toEqual([
+      [doubled, ['5*batch', 12]],
+      [changed, ['5*batch', 12]],
+    ])
+  })
+
   test.skipIf(block === 1)('of blocks are those of images with whole blocks', async () => {
     const builder = new GraphBuilder()
     builder.input('x', 'float32', ['n', 20, 6, 5])

@@ -3,10 +3,11 @@
  * [−1, …]. When it creates a session, it looks through all free buffers for one of the same size, for each value. A buffer of unknown size is never taken, so
  * they pile up, and the search takes time that grows with the square of the number of nodes (docs/lab/steps-of-any-network.md has the figures).
  *
- * Small graphs stay as they are: there the search takes little time, and buffers that wait for a value of their own size are lost to all others.
+ * In small graphs the search takes little time, and buffers that wait for a value of their own size are lost to all others. There the shapes are declared
+ * of what is copied before entries of it are changed: ONNX Runtime copies nothing where it knows that both sizes are the same.
  */
 import { intAttribute } from '../../model/attributes.ts'
-import { type Dim, type Model, type Node, opsetOf } from '../../model/model.ts'
+import { type Dim, isStandard, type Model, type Node, opsetOf } from '../../model/model.ts'
 import type { Lookup, ValueInfo } from '../../operators/contract/infer.ts'
 import { filledUp } from '../../operators/helpers/blocked.ts'
 import { inferModel, inferNode } from '../../operators/inference.ts'
@@ -17,11 +18,16 @@ import { withShapes } from './with-shapes.ts'
 export const fewestNodes = 1000
 
 /** @param block channels per block of the runtime's blocked layout */
-export const shapesForPlanning = (model: Model, block: number): Model =>
-  model.graph.nodes.length < fewestNodes ? model : declareShapes(model, block)
+export function shapesForPlanning(model: Model, block: number): Model {
+  const { nodes } = model.graph
+  if (nodes.length >= fewestNodes) return declareShapes(model, block)
+  const changing = nodes.filter((node) => isStandard(node, 'ScatterElements', 'ScatterND'))
+  const changed = changing.flatMap(({ inputs, outputs }) => [inputs[0]!, ...outputs])
+  return changed.length === 0 ? model : declareShapes(model, block, new Set(changed))
+}
 
-/** … of a graph of any size. */
-export function declareShapes(model: Model, block: number): Model {
+/** … of a graph of any size, and of all its values, or of these alone. */
+export function declareShapes(model: Model, block: number, names?: ReadonlySet<string>): Model {
   const infos = inferModel(model, {
     foreign: (node, lookup) =>
       node.domain === BLOCKED_DOMAIN
@@ -30,7 +36,8 @@ export function declareShapes(model: Model, block: number): Model {
   })
   const results = new Set(model.graph.outputs.map(({ name }) => name))
   const whole = [...infos].filter(
-    ([name, { dtype, shape }]) => dtype && shape && !shape.includes(null) && !results.has(name),
+    ([name, { dtype, shape }]) =>
+      dtype && shape && !shape.includes(null) && !results.has(name) && names?.has(name) !== false,
   )
   return withShapes(model, new Map(whole))
 }

@@ -13,6 +13,7 @@ import { fillChannels } from './filled-channels.ts'
 import { noneInBlocks, type StateInBlocks } from './filter-blocks.ts'
 import { inferOnce } from './infer-once.ts'
 import { joinGroups } from './joined-groups.ts'
+import { maximaInParts } from './maxima-in-parts.ts'
 import { movedRows } from './moved-rows.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
 import { phaseTranspositions } from './phased-transposition.ts'
@@ -21,7 +22,8 @@ import { rowFactors } from './row-factors.ts'
 import { singleReshapes } from './single-reshapes.ts'
 import { sumsOfProducts } from './sums-of-products.ts'
 import { tileConvolutions } from './tile-convolutions.ts'
-import { turnedProducts } from './turned-products.ts'
+import { turnedProducts, withTransposedFactors } from './turned-products.ts'
+import { wholeTranspositions } from './whole-transpositions.ts'
 import { withShapes } from './with-shapes.ts'
 import { withoutTallKernels } from './without-tall-kernels.ts'
 
@@ -53,7 +55,7 @@ export function lowerStep(
   states: Iterable<string> = [],
   exact?: Iterable<string>,
 ): { readonly model: Model; readonly inBlocks: StateInBlocks } {
-  const fast = fastKernels(model)
+  const fast = fastKernels(withTransposedFactors(wholeTranspositions(maximaInParts(model))))
   const columns = columnConvolutions(fast)
   const even = equalRanks(turnedProducts(sumsOfProducts(rowFactors(columns))))
   const isGrouped = even.graph.nodes.some((node) => intAttribute(node, 'group', 1) > 1)

@@ -1,15 +1,19 @@
 /**
  * Transpositions that leave the first axis where it is and move whole rows, as Gather with constant indices. ONNX Runtime's
- * Transpose uses one thread, its Gather all of them, so that rows also come to the cores that read them next.
+ * Transpose uses one thread, its Gather all of them, so that rows also come to the cores that read them next. Where a value was split off before, as the
+ * keys of attention are, the rows are taken from the whole: Split uses one thread, too.
  * https://onnx.ai/onnx/operators/onnx__Gather.html
  */
-import { intsAttribute } from '../../model/attributes.ts'
-import type { Model, Node, Shape } from '../../model/model.ts'
+import { intAttribute, intsAttribute } from '../../model/attributes.ts'
+import { type Links, linksOf } from '../../model/links.ts'
+import { isStandard, type Model, type Node, type Shape } from '../../model/model.ts'
+import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { positionsOf } from '../../operators/helpers/costs.ts'
 import { range } from '../../operators/helpers/emission.ts'
 import { elementCount, int64 } from '../../tensor/tensor.ts'
 import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
+import { viewed } from './views.ts'
 
 /** Elements of a row: where there are fewer, single elements move as fast; more are bound by memory. */
 const shortestRow = 4
@@ -21,6 +25,7 @@ const fewestRows = 2049
 /** The same values, to the bit. */
 export function movedRows(model: Model): Model {
   const infos = inferOnce(model)
+  const { producers } = linksOf(model.graph)
   const rewriter = new Rewriter(model)
   for (const node of model.graph.nodes) {
     const [name = ''] = node.inputs
@@ -29,8 +34,13 @@ export function movedRows(model: Model): Model {
       rewriter.keep(node)
       continue
     }
-    const rows = rewriter.reshape(rewriter.value(name), [-1, move.order.length, move.row])
-    const order = rewriter.constant(int64(move.order), 'order')
+    const { value, count, places } = wholeOf(name, move, infos, producers) ?? {
+      value: name,
+      count: move.order.length,
+      places: move.order,
+    }
+    const rows = rewriter.reshape(rewriter.value(value), [-1, count, move.row])
+    const order = rewriter.constant(int64(places), 'order')
     const [moved = ''] = rewriter.emit('Gather', [rows, order], { axis: 1 })
     rewriter.replace(node.outputs[0]!, rewriter.reshape(moved, [-1, ...move.dims]))
   }
@@ -44,6 +54,46 @@ interface Move {
   readonly order: readonly number[]
   /** The result's sizes but for the first axis. */
   readonly dims: readonly number[]
+}
+
+interface Rows {
+  readonly value: string
+  /** Rows in one entry of the first axis. */
+  readonly count: number
+  /** Where among them the moved ones are, in the order of the result. */
+  readonly places: readonly number[]
+}
+
+/** The rows that move, in what a Split along the last axis took them from. */
+function wholeOf(
+  name: string,
+  { row, order }: Move,
+  infos: ReadonlyMap<string, ValueInfo>,
+  producers: Links['producers'],
+): Rows | undefined {
+  const part = viewed(name, producers)
+  const split = producers.get(part)
+  if (!split || !isStandard(split, 'Split')) return undefined
+  const [value = ''] = split.inputs
+  const { shape = [] } = infos.get(value) ?? {}
+  const [entries, ...sizes] = shape
+  const isKnown = sizes.every((size) => typeof size === 'number')
+  const axis = intAttribute(split, 'axis', 0)
+  const isLast = axis === -1 || axis === shape.length - 1
+  if (entries == null || entries !== infos.get(name)?.shape?.[0] || !isKnown || !isLast)
+    return undefined
+  const width = (of: string) => Number(infos.get(of)?.shape?.at(-1)) / row
+  const parts = split.outputs.map(width)
+  const whole = width(value)
+  if (![...parts, whole].every(Number.isInteger)) return undefined
+  const at = split.outputs.indexOf(part)
+  const first = parts.slice(0, at).reduce((sum, size) => sum + size, 0)
+  const own = parts[at]!
+  return {
+    value,
+    count: elementCount(sizes as number[]) / row,
+    places: order.map((place) => Math.floor(place / own) * whole + first + (place % own)),
+  }
 }
 
 function moveOf(node: Node, shape: Shape | undefined): Move | undefined {

@@ -6,7 +6,8 @@ import { testSeed } from '../../../testing/seed.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Dim, Model } from '../../model/model.ts'
 import { randomStream } from '../../tensor/random.ts'
-import { turnedProducts } from './turned-products.ts'
+import { float32 } from '../../tensor/tensor.ts'
+import { turnedProducts, withTransposedFactors } from './turned-products.ts'
 
 interface Product {
   readonly leading: readonly number[]
@@ -94,3 +95,71 @@ test('weights, and factors of which only some are known, stay as they are', () =
   const model = builder.model()
   expect(operatorsOf(turnedProducts(model))).toEqual(operatorsOf(model))
 })
+
+interface Transposed {
+  readonly rows: number
+  readonly inner: number
+  readonly columns: number
+  readonly isTurned: boolean
+  readonly scales: readonly number[]
+  readonly isReadTwice: boolean
+}
+
+/** (s·A·B)ᵀ, where A is transposed itself or not. */
+function transposedProduct(given: Transposed): Model {
+  const { rows, inner, columns, isTurned, scales, isReadTwice } = given
+  const builder = new GraphBuilder()
+  const a = builder.input('a', 'float32', [
+    'batch',
+    2,
+    ...(isTurned ? [inner, rows] : [rows, inner]),
+  ])
+  const b = builder.input('b', 'float32', ['batch', 2, inner, columns])
+  const perm = [0, 1, 3, 2]
+  const left = isTurned ? builder.node('Transpose', [a], { perm }) : a
+  const product = scales.reduce(
+    (value, scale, k) => {
+      const factor = builder.constant(float32(k === 0 ? [] : [1], [scale]))
+      return builder.node('Mul', k === 0 ? [value, factor] : [factor, value])
+    },
+    builder.node('MatMul', [left, b]),
+  )
+  builder.nodeOutputs('Transpose', [product], { perm }, { outputs: ['y'] })
+  builder.output('y', 'float32')
+  if (isReadTwice) {
+    builder.nodeOutputs('Neg', [product], {}, { outputs: ['z'] })
+    builder.output('z', 'float32')
+  }
+  return builder.model()
+}
+
+test('a transposed product is the product of the transposed factors, unless that would be turned', () =>
+  fc.assert(
+    fc.asyncProperty(
+      fc.record<Transposed>({
+        rows: fc.integer({ min: 1, max: 20 }),
+        inner: fc.integer({ min: 1, max: 40 }),
+        columns: fc.integer({ min: 1, max: 40 }),
+        isTurned: fc.boolean(),
+        scales: fc.array(fc.constantFrom(0.5, 3), { maxLength: 2 }),
+        isReadTwice: fc.boolean(),
+      }),
+      async (given) => {
+        const { rows, inner, columns, isTurned, isReadTwice } = given
+        const model = transposedProduct(given)
+        const found = withTransposedFactors(model)
+        const stays = isReadTwice || 5 * rows < Math.min(inner, columns)
+        const [before, after] = [model, found].map(operatorsOf)
+        if (stays) expect(after).toEqual(before)
+        // B alone is transposed, and A where it was not.
+        else expect(after!.filter((name) => name === 'Transpose')).toHaveLength(isTurned ? 1 : 2)
+        if (!stays)
+          expect(after!.indexOf('MatMul')).toBeGreaterThan(after!.lastIndexOf('Transpose'))
+        const random = randomStream(1, 'transposed')
+        const a = normalTensor(random, [3, 2, ...(isTurned ? [inner, rows] : [rows, inner])])
+        const b = normalTensor(random, [3, 2, inner, columns])
+        await expectSameOutputs(found, model, { a, b }, 1e-5)
+      },
+    ),
+    { seed: testSeed, numRuns: 60 },
+  ))

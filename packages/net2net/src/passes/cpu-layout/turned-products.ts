@@ -4,13 +4,15 @@
  */
 import { intsAttribute } from '../../model/attributes.ts'
 import { linksOf, onlyReader } from '../../model/links.ts'
-import { isStandard, type Model, type Node } from '../../model/model.ts'
+import { type Dim, isStandard, type Model, type Node } from '../../model/model.ts'
 import { range } from '../../operators/helpers/emission.ts'
 import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 
 /** A needs more than so many times the columns of B: what it takes to turn an element of B and one of the result, in elements of A. */
 const turning = 5
+const pays = (narrow: number, rows: number, columns: number): boolean =>
+  narrow * turning < Math.min(rows, columns)
 
 /** The same values, up to rounding. */
 export function turnedProducts(model: Model): Model {
@@ -24,9 +26,8 @@ export function turnedProducts(model: Model): Model {
     const [shape = [], other = []] = [a ?? '', b].map((name) => infos.get(name)?.shape)
     const [rows, columns, narrow] = [shape.at(-2), shape.at(-1), other.at(-1)]
     if (a === undefined || shape.length < 3 || shape.length !== other.length) return undefined
-    if (typeof rows !== 'number' || typeof columns !== 'number' || typeof narrow !== 'number')
-      return undefined
-    return narrow * turning < Math.min(rows, columns) ? [a, b] : undefined
+    if (!isKnown(rows) || !isKnown(columns) || !isKnown(narrow)) return undefined
+    return pays(narrow, rows, columns) ? [a, b] : undefined
   }
   const joined = new Set<Node>()
   let changed = false
@@ -54,6 +55,63 @@ export function turnedProducts(model: Model): Model {
   return changed ? rewriter.model() : model
 }
 
+interface Scaled {
+  readonly product: Node
+  /** Single numbers that it is multiplied by. */
+  readonly scales: readonly string[]
+}
+
+/**
+ * A transposed product as the product of its transposed factors, (A·B)ᵀ = Bᵀ·Aᵀ, unless that would be turned again. The gradient of
+ * the keys of attention is such a product, since exporters transpose the keys and not the weights of the tokens.
+ * The same values, up to rounding.
+ */
+export function withTransposedFactors(model: Model): Model {
+  const infos = inferOnce(model)
+  const links = linksOf(model.graph)
+  const rewriter = new Rewriter(model)
+  const sizesOf = (name: string) => infos.get(name)?.shape?.slice(-2) ?? []
+  const isNumber = (name: string) => infos.get(name)?.shape?.every((size) => size === 1)
+  const ranksOf = (names: readonly string[]) => names.map((name) => infos.get(name)?.shape?.length)
+  /** The product that is transposed, and numbers that it is multiplied by before. */
+  const productOf = (value: string, scales: readonly string[] = []): Scaled | undefined => {
+    const node = links.producers.get(value)
+    if (!node || !onlyReader({ links, model }, value)) return undefined
+    if (isStandard(node, 'MatMul')) return { product: node, scales }
+    const scale = isStandard(node, 'Mul') ? node.inputs.find(isNumber) : undefined
+    const scaled = node.inputs.find((name) => !isNumber(name)) ?? ''
+    return scale === undefined ? undefined : productOf(scaled, [...scales, scale])
+  }
+  const changes = new Map<Node, () => void>()
+  for (const node of model.graph.nodes) {
+    const found = productOf(turnedMatrix(node) ?? '')
+    if (!found) continue
+    const [a, b] = found.product.inputs as readonly [string, string]
+    const [left, right] = ranksOf([a, b])
+    const [narrow, rows] = sizesOf(a)
+    const columns = sizesOf(b)[1]
+    if (left !== right || left === undefined || left < 3 || !isKnown(narrow)) continue
+    if (!isKnown(rows) || !isKnown(columns) || pays(narrow, rows, columns)) continue
+    changes.set(node, () => {
+      const perm = swapped(left)
+      const transposed = (name: string) => {
+        const whole = turnedMatrix(links.producers.get(name))
+        if (whole !== undefined) return rewriter.value(whole)
+        return rewriter.emit('Transpose', [rewriter.value(name)], { perm })[0]!
+      }
+      const product = rewriter.emit('MatMul', [transposed(b), transposed(a)])[0]!
+      const scaled = found.scales.reduce(
+        (value, scale) => rewriter.emit('Mul', [value, rewriter.value(scale)])[0]!,
+        product,
+      )
+      rewriter.replace(node.outputs[0]!, scaled)
+    })
+  }
+  return rewriter.changed(changes)
+}
+
+const isKnown = (size: Dim | undefined): size is number => typeof size === 'number'
+
 /** What this node turns, if it gives the transposed matrices of a batch. */
 export function turnedMatrix(node: Node | undefined): string | undefined {
   const perm = node && permutationOf(node)
@@ -63,4 +121,6 @@ export function turnedMatrix(node: Node | undefined): string | undefined {
 const permutationOf = (node: Node): readonly number[] | undefined =>
   isStandard(node, 'Transpose') ? intsAttribute(node, 'perm') : undefined
 
-const swapped = (rank: number): number[] => [...range(rank - 2), rank - 1, rank - 2]
+/** The axes with the last two exchanged; none for fewer than two. */
+export const swapped = (rank: number): number[] =>
+  rank < 2 ? [] : [...range(rank - 2), rank - 1, rank - 2]
