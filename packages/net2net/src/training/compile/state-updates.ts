@@ -98,7 +98,7 @@ export function updateParameters(
     const factor = emitRateFactor(emitter, group)
     const times = (value: string) =>
       factor === undefined ? value : emitter.op('Mul', [value, factor])
-    const holdsRate = isScaled && optimizer.update.gradientScale === 'learning rate'
+    const holdsRate = isScaled && optimizer.update.gradientScale === 'learning-rate'
     updates.push({
       context: {
         emitter,

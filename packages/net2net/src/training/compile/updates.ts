@@ -27,7 +27,7 @@ export function lossScale(
   const { gradientScale: scale = 1 } = update
   const isRead = options.clipNorm !== undefined || options.gradients || gather !== undefined
   if (isRead || scale === 1) return undefined
-  return scale === 'learning rate' ? LEARNING_RATE : number(emitter, scale)
+  return scale === 'learning-rate' ? LEARNING_RATE : number(emitter, scale)
 }
 
 /** One update, before its gradient is clipped. */

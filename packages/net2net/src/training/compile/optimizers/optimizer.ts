@@ -111,7 +111,7 @@ export interface UpdateRule {
    * gradients are linear in that of the loss, so that a step can multiply this one alone (`UpdateContext.isScaled`). Whoever puts a
    * rule of their own around this one is given gradients as they are.
    */
-  readonly gradientScale?: 'learning rate' | number
+  readonly gradientScale?: 'learning-rate' | number
 }
 
 /** A rule that multiplies gradients so. */

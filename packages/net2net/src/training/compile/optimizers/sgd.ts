@@ -77,6 +77,6 @@ export function sgd(options: SgdOptions): Optimizer {
     // What was recorded before there was a rule stays as it was.
     settings: { momentum, nesterov, weightDecay, ...(holdsRate ? {} : { rule }) },
     slots: momentum === 0 ? [] : [velocitySlot],
-    update: holdsRate || momentum === 0 ? ruleScaledBy('learning rate', withRate) : withoutRate,
+    update: holdsRate || momentum === 0 ? ruleScaledBy('learning-rate', withRate) : withoutRate,
   }
 }
