@@ -162,7 +162,7 @@ describe('kernels that leave the second-level cache are taken apart, in batches 
     for (const batch of [1, 5, 8, 12]) {
       const feeds = feedsFor(batch)
       const found = numbers((await run(lowered, feeds)).dw!)
-      // Each element is a sum of up to 20,000 products, in which the standard form itself loses two of seven digits.
+      // Each element is a sum of up to 20,000 products. Those of single images are added up in float64.
       const expected = new Float64Array(found.length)
       for (const image of imagesOf(feeds, batch)) {
         const standard = modelOf(drawn, image, byStandard, 'standard')
