@@ -9,7 +9,9 @@ import { type Links, linksOf } from '../../model/links.ts'
 import { isStandard, type Model, type Node, type Shape } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { positionsOf } from '../../operators/helpers/costs.ts'
+import { isStatic } from '../../operators/helpers/elements.ts'
 import { range } from '../../operators/helpers/emission.ts'
+import { axisPosition } from '../../operators/helpers/shapes.ts'
 import { elementCount, int64 } from '../../tensor/tensor.ts'
 import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
@@ -77,11 +79,9 @@ function wholeOf(
   const [value = ''] = split.inputs
   const { shape = [] } = infos.get(value) ?? {}
   const [entries, ...sizes] = shape
-  const isKnown = sizes.every((size) => typeof size === 'number')
-  const axis = intAttribute(split, 'axis', 0)
-  const isLast = axis === -1 || axis === shape.length - 1
-  if (entries == null || entries !== infos.get(name)?.shape?.[0] || !isKnown || !isLast)
-    return undefined
+  const isLast = axisPosition(intAttribute(split, 'axis', 0), shape.length) === shape.length - 1
+  const isSame = entries != null && entries === infos.get(name)?.shape?.[0]
+  if (!isSame || !isStatic(sizes) || !isLast) return undefined
   const width = (of: string) => Number(infos.get(of)?.shape?.at(-1)) / row
   const parts = split.outputs.map(width)
   const whole = width(value)
@@ -91,18 +91,18 @@ function wholeOf(
   const own = parts[at]!
   return {
     value,
-    count: elementCount(sizes as number[]) / row,
+    count: elementCount(sizes) / row,
     places: order.map((place) => Math.floor(place / own) * whole + first + (place % own)),
   }
 }
 
 function moveOf(node: Node, shape: Shape | undefined): Move | undefined {
-  if (node.opType !== 'Transpose' || node.domain !== '' || !shape) return undefined
+  if (!isStandard(node, 'Transpose') || !shape) return undefined
   const perm = intsAttribute(node, 'perm')
   if (perm?.[0] !== 0) return undefined
-  const [entries = null, ...sizes] = shape
-  if (!sizes.every((size) => typeof size === 'number')) return undefined
-  const known = sizes as readonly number[]
+  const [entries = null] = shape
+  const known: Shape = shape.slice(1)
+  if (!isStatic(known)) return undefined
   let rank = known.length
   while (rank > 0 && perm[rank] === rank) rank--
   const axes = perm.slice(1, rank + 1).map((axis) => axis - 1)

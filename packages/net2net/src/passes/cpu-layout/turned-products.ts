@@ -70,9 +70,7 @@ export function withTransposedFactors(model: Model): Model {
   const infos = inferOnce(model)
   const links = linksOf(model.graph)
   const rewriter = new Rewriter(model)
-  const sizesOf = (name: string) => infos.get(name)?.shape?.slice(-2) ?? []
   const isNumber = (name: string) => infos.get(name)?.shape?.every((size) => size === 1)
-  const ranksOf = (names: readonly string[]) => names.map((name) => infos.get(name)?.shape?.length)
   /** The product that is transposed, and numbers that it is multiplied by before. */
   const productOf = (value: string, scales: readonly string[] = []): Scaled | undefined => {
     const node = links.producers.get(value)
@@ -87,13 +85,13 @@ export function withTransposedFactors(model: Model): Model {
     const found = productOf(turnedMatrix(node) ?? '')
     if (!found) continue
     const [a, b] = found.product.inputs as readonly [string, string]
-    const [left, right] = ranksOf([a, b])
-    const [narrow, rows] = sizesOf(a)
-    const columns = sizesOf(b)[1]
-    if (left !== right || left === undefined || left < 3 || !isKnown(narrow)) continue
-    if (!isKnown(rows) || !isKnown(columns) || pays(narrow, rows, columns)) continue
+    const [shape = [], other = []] = [a, b].map((name) => infos.get(name)?.shape)
+    const [narrow, rows, columns] = [shape.at(-2), shape.at(-1), other.at(-1)]
+    if (shape.length < 3 || shape.length !== other.length) continue
+    if (!isKnown(rows) || !isKnown(columns) || !isKnown(narrow)) continue
+    if (pays(narrow, rows, columns)) continue
     changes.set(node, () => {
-      const perm = swapped(left)
+      const perm = swapped(shape.length)
       const transposed = (name: string) => {
         const whole = turnedMatrix(links.producers.get(name))
         if (whole !== undefined) return rewriter.value(whole)

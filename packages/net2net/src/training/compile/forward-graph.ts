@@ -22,6 +22,7 @@ import { operatorOf } from '../../operators/table.ts'
 import { storedStatistics } from '../../operators/trainable.ts'
 import { nearestFirst } from '../../passes/order-nodes.ts'
 import type { DType } from '../../tensor/dtype.ts'
+import { number } from './losses/counts.ts'
 import {
   type EmittedLoss,
   type Loss,
@@ -239,6 +240,18 @@ export class ForwardGraph {
 
   emitLoss(): EmittedLoss {
     return this.#emitLoss(this.emitter, this.prediction, this.target)
+  }
+
+  /** What gradients begin with, times `scale`: the prediction's where the loss gives it, and else that of the loss. */
+  seeds(
+    { loss, gradient, scaledGradient }: EmittedLoss,
+    scale?: string,
+  ): ReadonlyMap<string, string> {
+    const { emitter, prediction } = this
+    if (!gradient) return new Map([[loss, scale ?? number(emitter, 1)]])
+    if (scale === undefined) return new Map([[prediction, gradient()]])
+    const scaled = scaledGradient?.(scale) ?? emitter.op('Mul', [gradient(), scale])
+    return new Map([[prediction, scaled]])
   }
 
   /**

@@ -6,7 +6,6 @@ import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
 import type { EvaluationGraphOptions } from './evaluation-graph.ts'
 import { ForwardGraph } from './forward-graph.ts'
-import { number } from './losses/counts.ts'
 import type { TargetType } from './losses/index.ts'
 import { withConstantsAsInitializers } from './trainable.ts'
 
@@ -40,18 +39,14 @@ export function buildGradients(model: Model, { wrt, ...options }: GradientOption
     variables: wrt,
   })
   const { builder, emitter } = forward
-  const { loss, gradient } = forward.emitLoss()
-  const reached = backward(
-    emitter,
-    forward.nodes(),
-    new Map([gradient ? [forward.prediction, gradient()] : [loss, number(emitter, 1)]]),
-    forward.variables,
-  )
+  const emitted = forward.emitLoss()
+  const seeds = forward.seeds(emitted)
+  const reached = backward(emitter, forward.nodes(), seeds, forward.variables)
   for (const name of forward.variables) {
     const { dtype, dims } = source.graph.initializers.get(name)!.tensor
     builder.input(name, dtype, dims)
   }
-  forward.output('loss', loss)
+  forward.output('loss', emitted.loss)
   const gradients = new Map([...reached.keys()].map((name) => [name, `${name}.gradient`] as const))
   for (const [name, output] of gradients) forward.output(output, reached.get(name)!)
   return {

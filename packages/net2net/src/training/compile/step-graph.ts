@@ -30,8 +30,8 @@ import { windowPads } from '../../passes/window-pads.ts'
 import { elementCount, type Tensor } from '../../tensor/tensor.ts'
 import { ForwardGraph } from './forward-graph.ts'
 import type { JoinedState } from './joined-vectors.ts'
-import { number, sumOf } from './losses/counts.ts'
-import type { EmittedLoss, Loss, LossName, TargetType } from './losses/index.ts'
+import { sumOf } from './losses/counts.ts'
+import type { Loss, LossName, TargetType } from './losses/index.ts'
 import type { Optimizer } from './optimizers/optimizer.ts'
 import type { GroupOptions } from './parameter-groups.ts'
 import {
@@ -141,13 +141,8 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const scale = lossScale(emitter, options)
   const emitted = forward.emitLoss()
   const { loss, correct } = emitted
-  const own = ownGradient(emitter, emitted, scale)
-  const gradients = backward(
-    emitter,
-    forward.nodes(),
-    new Map([own ? [forward.prediction, own] : [loss, scale ?? number(emitter, 1)]]),
-    forward.variables,
-  )
+  const seeds = forward.seeds(emitted, scale)
+  const gradients = backward(emitter, forward.nodes(), seeds, forward.variables)
   if (gradients.size === 0)
     throw refusedError(
       'Nothing of this model can be trained: no parameter that is not frozen reaches the loss.',
@@ -221,16 +216,6 @@ function prepared(
   if (target === 'standard') return kept
   const mapped = positionMaps(kept, variables)
   return isCpu(target) ? lastStates(poolFirst(windowPads(mapped, variables))) : mapped
-}
-
-/** The gradient of the prediction, times the scale, of a loss that gives it. */
-function ownGradient(
-  emitter: Emitter,
-  { gradient, scaledGradient }: EmittedLoss,
-  scale: string | undefined,
-): string | undefined {
-  if (!gradient || scale === undefined) return gradient?.()
-  return scaledGradient?.(scale) ?? emitter.op('Mul', [gradient(), scale])
 }
 
 /** Gives the sum of the next state as an output, without the slots that are not finite only where their parameters are not. */

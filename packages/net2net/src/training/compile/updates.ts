@@ -8,7 +8,10 @@ import type { Optimizer, Slot, Update, UpdateContext } from './optimizers/optimi
 import type { ParameterGroup } from './parameter-groups.ts'
 
 /** What a group multiplies the learning rate by; undefined for 1. */
-export function emitRateFactor(emitter: Emitter, { rate, mask }: ParameterGroup) {
+export function emitRateFactor(
+  emitter: Emitter,
+  { rate, mask }: ParameterGroup,
+): string | undefined {
   const factors = mask?.factors.map((factor) => emitter.constant(factor)) ?? []
   if (factors.length > 0) return factors.length === 1 ? factors[0]! : emitter.op(mask!.op, factors)
   return rate === 1 ? undefined : number(emitter, rate)
